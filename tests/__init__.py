@@ -1,0 +1,1 @@
+"""Tests of the dock agent, laid out like the package they test."""
