@@ -1,0 +1,193 @@
+"""Errors, sorted by what someone must do about them.
+
+Rules: adapters translate library errors into these at their edge (`raise ... from`); flows see nothing else.
+`code` is stable and dotted (room.what); `hint` is a sentence for the person who can help.
+"""
+
+from enum import StrEnum
+
+
+class Remedy(StrEnum):
+    """What makes the failure go away."""
+
+    RETRY = "retry"  # the same call may work later, by itself
+    REDOCK = "redock"  # take the camera out and put it back
+    QUARANTINE = "quarantine"  # keep aside, a person must look
+    HALT = "halt"  # the operator must change something first
+
+
+class AgentError(Exception):
+    """A failure with a stable code, a remedy, and a hint for a person.
+
+    The message says what happened and to what; `hint` says what to do next (empty: nothing, it heals itself).
+    """
+
+    code: str = "agent.error"
+    remedy: Remedy = Remedy.HALT
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: float | None = None) -> None:
+        """`retry_after_s`: the other side asked for this pause; None when it did not."""
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+        self.retry_after_s = retry_after_s
+
+    def told(self) -> str:
+        """The whole story for a person: what happened, to what, and what to do next."""
+        what = str(self).strip()
+        whole = what if what.endswith((".", "!", "?")) else f"{what}."
+        return f"{whole} {self.hint}".strip()
+
+
+class ConfigError(AgentError):
+    """The configuration cannot be used."""
+
+    code, remedy = "config.invalid", Remedy.HALT
+
+
+class LedgerError(AgentError):
+    """The ledger cannot be opened, or refused a change."""
+
+    code, remedy = "ledger.refused", Remedy.HALT
+    hint = "Keep the state directory as it is and run `dock-agent custody verify`."
+
+
+class LedgerBusy(LedgerError):
+    """Another process holds the ledger."""
+
+    code = "ledger.busy"
+    hint = "Another dock-agent uses this state directory; stop it or talk to it with `dock-agent status`."
+
+
+class IllegalMove(LedgerError):
+    """A state change that the tables do not allow, or whose starting state was no longer true."""
+
+    code = "ledger.illegal_move"
+
+
+class SpoolError(AgentError):
+    """The spool could not keep bytes; those bytes count as not written."""
+
+    code, remedy = "spool.write_failed", Remedy.RETRY
+    hint = "Check the spool disk; the camera keeps its footage meanwhile."
+
+
+class SpoolFull(SpoolError):
+    """Free space is down to the reserve."""
+
+    code = "spool.full"
+    hint = "Uploads free space by themselves; if the store is away for long, the spool needs a larger disk."
+
+
+class SpoolUnsafe(AgentError):
+    """The spool's file system cannot promise that synced bytes stay."""
+
+    code, remedy = "spool.unsafe_file_system", Remedy.HALT
+    hint = "Put state_dir on ext4 or XFS, or set allow_unsafe_spool = true for a trial."
+
+
+class SpoolCorrupt(AgentError):
+    """The spool's bytes no longer have the digest that names them."""
+
+    code, remedy = "spool.corrupt", Remedy.QUARANTINE
+    hint = "The clip is copied again from its camera if that still holds it."
+
+
+class CameraError(AgentError):
+    """The camera or its reader failed; the session ends, nothing is lost."""
+
+    code, remedy = "camera.failed", Remedy.REDOCK
+    hint = "Take the camera out and put it back."
+
+
+class CameraGone(CameraError):
+    """The camera was taken out."""
+
+    code = "camera.gone"
+    hint = "Dock the camera again to go on."
+
+
+class MediumReadOnly(CameraError):
+    """The medium cannot be written to; reading is not concerned."""
+
+    code = "camera.read_only"
+    hint = "Look for a write-protect switch; until then the footage stays aboard."
+
+
+class ReaderStalled(CameraError):
+    """No progress for the profile's stall time."""
+
+    code = "reader.stalled"
+
+
+class ReaderFailed(CameraError):
+    """The reader process died or talked nonsense."""
+
+    code = "reader.failed"
+
+
+class ClipUnreadable(AgentError):
+    """One file could not be read whole; the others are not concerned."""
+
+    code, remedy = "clip.unreadable", Remedy.QUARANTINE
+    hint = "Dock the camera again to try once more; if it stays so, keep the camera for examination."
+
+
+class ClipChanged(ClipUnreadable):
+    """The file was not the same after the copy as before."""
+
+    code = "clip.changed"
+    hint = "The camera was still writing; dock it again when it has stopped recording."
+
+
+class StoreError(AgentError):
+    """The evidence store did not do what was asked; it may later."""
+
+    code, remedy = "store.failed", Remedy.RETRY
+    hint = "Nothing is lost: the spool keeps the footage and the upload goes on by itself."
+
+
+class StoreUnreachable(StoreError):
+    """No connection, no answer, or the answer came too slowly."""
+
+    code = "store.unreachable"
+
+
+class StoreBusy(StoreError):
+    """The store asked for patience (locked, rate limit, maintenance)."""
+
+    code = "store.busy"
+
+
+class StoreRefused(StoreError):
+    """The store will not take this until someone changes something (credential, size, quota)."""
+
+    code, remedy = "store.refused", Remedy.HALT
+    hint = "Check the credential, quota and limits of the store."
+
+
+class ObjectRefused(StoreRefused):
+    """The store will not take this one object (too large, malformed); the others are not concerned."""
+
+    code = "store.object_refused"
+    hint = "Look at the store's limits; the spool keeps the footage meanwhile."
+
+
+class StoreLied(StoreError):
+    """An answer contradicts what was sent: a wrong offset, digest, size or receipt."""
+
+    code = "store.lied"
+    hint = "The upload starts again; if this repeats, the store or the line alters data."
+
+
+class ReceiptInvalid(StoreLied):
+    """A receipt does not prove what it should."""
+
+    code = "store.receipt_invalid"
+
+
+class ActionRefused(AgentError):
+    """A person asked for something that cannot be done; the message says why."""
+
+    code, remedy = "desk.refused", Remedy.HALT

@@ -1,0 +1,1 @@
+"""Durable file operations that spool, directory store and depot share."""

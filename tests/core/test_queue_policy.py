@@ -1,0 +1,104 @@
+"""Which upload goes next, simulated over many turns."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.core.clip import CameraId
+from agent.core.object import Digest
+from agent.core.queue_policy import Waiting, choose_next, preempts
+
+CAMERAS = [CameraId(f"CAM-{n}") for n in range(5)]
+
+
+def waiting(sequence: int, camera: CameraId, *, urgent: bool = False, store: str = "central") -> Waiting:
+    return Waiting(Digest(f"{sequence:064x}"), store, camera, urgent, sequence, 10)
+
+
+queues = st.lists(st.tuples(st.sampled_from(CAMERAS), st.booleans()), max_size=30).map(
+    lambda rows: [waiting(n, camera, urgent=urgent) for n, (camera, urgent) in enumerate(rows)]
+)
+turns = st.dictionaries(st.sampled_from(CAMERAS), st.integers(0, 50))
+
+
+def test_nothing_waits_so_nothing_is_chosen() -> None:
+    assert choose_next([], {}) is None
+
+
+@given(queues.filter(bool), turns)
+def test_the_choice_is_urgent_first_then_least_recent_then_oldest(
+    queue: list[Waiting], served: dict[CameraId, int]
+) -> None:
+    chosen = choose_next(queue, served)
+    assert chosen is not None
+    if any(w.urgent for w in queue):
+        assert chosen.urgent
+    peers = [w for w in queue if w.urgent == chosen.urgent]
+    for peer in peers:
+        assert served.get(chosen.camera, -1) <= served.get(peer.camera, -1)
+    assert chosen.sequence == min(w.sequence for w in peers if w.camera == chosen.camera)
+
+
+@given(queues, turns, st.randoms(use_true_random=False))
+def test_the_choice_does_not_depend_on_the_order_in_which_things_are_named(
+    queue: list[Waiting], served: dict[CameraId, int], random: Random
+) -> None:
+    shuffled = list(queue)
+    random.shuffle(shuffled)
+    assert choose_next(shuffled, served) == choose_next(queue, served)
+
+
+def test_two_stores_that_lack_one_object_are_told_apart() -> None:
+    both = [waiting(1, CAMERAS[0], store="b"), waiting(1, CAMERAS[0], store="a")]
+    assert [choose_next(order, {}) for order in (both, both[::-1])] == [both[1], both[1]]
+
+
+def test_a_camera_that_was_never_served_goes_before_one_that_was() -> None:
+    assert choose_next([waiting(1, CAMERAS[0]), waiting(2, CAMERAS[1])], {CAMERAS[0]: 0}) == waiting(2, CAMERAS[1])
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=0, max_size=25), min_size=1, max_size=5))
+def test_no_camera_waits_longer_than_one_turn_of_every_other(loads: list[list[bool]]) -> None:
+    """Within one urgency: between two turns of a camera that still waits, no other camera gets two."""
+    pending, number = [], 0
+    for camera, load in zip(CAMERAS, loads, strict=False):
+        for urgent in load:
+            number += 1
+            pending.append(waiting(number, camera, urgent=urgent))
+    served: dict[CameraId, int] = {}
+    waited: dict[tuple[CameraId, bool], int] = {}
+    for turn in range(len(pending)):
+        chosen = choose_next(pending, served)
+        assert chosen is not None
+        pending.remove(chosen)
+        served[chosen.camera] = turn
+        waited[chosen.camera, chosen.urgent] = 0
+        for camera in {w.camera for w in pending if w.urgent == chosen.urgent} - {chosen.camera}:
+            waited[camera, chosen.urgent] = waited.get((camera, chosen.urgent), 0) + 1
+            assert waited[camera, chosen.urgent] <= len(loads)
+    assert pending == []
+
+
+def test_a_steady_stream_of_one_camera_does_not_starve_another() -> None:
+    served: dict[CameraId, int] = {}
+    patient = waiting(1_000_000, CAMERAS[1])
+    for turn in range(3):
+        chosen = choose_next([waiting(turn, CAMERAS[0]), patient], served)
+        assert chosen is not None
+        if chosen == patient:
+            return
+        served[chosen.camera] = turn
+    raise AssertionError("the camera with the newest clip was never served")
+
+
+@given(queues)
+def test_only_an_urgent_upload_interrupts_and_never_another_urgent_one(running: list[Waiting]) -> None:
+    assert preempts(waiting(99, CAMERAS[0]), running) is None
+    victim = preempts(waiting(99, CAMERAS[0], urgent=True), running)
+    calm = [w for w in running if not w.urgent]
+    if not calm:
+        assert victim is None
+    else:
+        assert victim in calm
+        assert victim.sequence == max(w.sequence for w in calm)
