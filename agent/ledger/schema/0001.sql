@@ -1,0 +1,261 @@
+-- The ledger. Every rule that must hold for evidence stands here too, so that code which forgets it is refused.
+-- Times are microseconds since 1970 UTC (_us), sizes bytes (_bytes). Digests are 64 lower-case hex digits.
+
+CREATE TABLE custody_moves (was TEXT NOT NULL, becomes TEXT NOT NULL, PRIMARY KEY (was, becomes)) STRICT;
+INSERT INTO custody_moves VALUES
+  ('listed', 'spooled'), ('listed', 'quarantined'), ('listed', 'lost'),
+  ('spooled', 'confirmed'), ('spooled', 'quarantined'), ('spooled', 'listed'),
+  ('quarantined', 'spooled'), ('quarantined', 'listed'),
+  ('lost', 'listed');
+
+CREATE TABLE copy_moves (was TEXT NOT NULL, becomes TEXT NOT NULL, PRIMARY KEY (was, becomes)) STRICT;
+INSERT INTO copy_moves VALUES
+  ('present', 'wipe_intended'), ('wipe_intended', 'gone'), ('wipe_intended', 'present'),
+  ('present', 'missing'), ('missing', 'present');
+
+CREATE TRIGGER custody_moves_fixed BEFORE INSERT ON custody_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+CREATE TRIGGER custody_moves_kept BEFORE DELETE ON custody_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+CREATE TRIGGER custody_moves_same BEFORE UPDATE ON custody_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+CREATE TRIGGER copy_moves_fixed BEFORE INSERT ON copy_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+CREATE TRIGGER copy_moves_kept BEFORE DELETE ON copy_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+CREATE TRIGGER copy_moves_same BEFORE UPDATE ON copy_moves BEGIN SELECT RAISE(ABORT, 'moves are fixed'); END;
+
+-- What the operator demands, written from the configuration at each start.
+CREATE TABLE gate (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  copies INTEGER NOT NULL CHECK (copies >= 1),
+  wiping INTEGER NOT NULL CHECK (wiping IN (0, 1))
+) STRICT;
+INSERT INTO gate VALUES (1, 1, 0);
+CREATE TRIGGER gate_kept BEFORE DELETE ON gate BEGIN SELECT RAISE(ABORT, 'the gate cannot be removed'); END;
+
+CREATE TABLE stores (
+  name TEXT PRIMARY KEY,
+  require INTEGER NOT NULL CHECK (require BETWEEN 1 AND 3),  -- 1 checksum, 2 readback, 3 signed
+  counts INTEGER NOT NULL CHECK (counts IN (0, 1)),          -- may open the gate
+  place TEXT NOT NULL                                        -- its URL: receipts from elsewhere do not count for it
+) STRICT;
+
+CREATE TABLE cameras (
+  id TEXT PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 200),
+  profile TEXT NOT NULL,
+  model TEXT,
+  first_seen_us INTEGER NOT NULL,
+  last_seen_us INTEGER NOT NULL,
+  claimed_by TEXT,
+  seized_by TEXT,
+  seized_reason TEXT,
+  CHECK ((seized_by IS NULL) = (seized_reason IS NULL))
+) STRICT;
+CREATE TRIGGER cameras_decided BEFORE UPDATE ON cameras
+WHEN (NEW.seized_by IS NOT OLD.seized_by OR NEW.seized_reason IS NOT OLD.seized_reason
+      OR NEW.claimed_by IS NOT OLD.claimed_by)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events) AND camera = NEW.id
+    AND event IN ('camera.seized', 'camera.released', 'camera.claimed'))
+BEGIN SELECT RAISE(ABORT, 'a decision about a camera needs its own custody event'); END;
+CREATE TRIGGER cameras_kept BEFORE DELETE ON cameras BEGIN SELECT RAISE(ABORT, 'cameras are never forgotten'); END;
+
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  camera TEXT NOT NULL REFERENCES cameras(id),
+  bay TEXT NOT NULL,
+  started_us INTEGER NOT NULL,
+  ended_us INTEGER,
+  outcome TEXT
+) STRICT;
+CREATE TRIGGER sessions_kept BEFORE DELETE ON sessions BEGIN SELECT RAISE(ABORT, 'sessions are never forgotten'); END;
+CREATE TRIGGER sessions_ended BEFORE UPDATE ON sessions
+WHEN OLD.ended_us IS NOT NULL OR NEW.camera <> OLD.camera OR NEW.bay <> OLD.bay
+BEGIN SELECT RAISE(ABORT, 'a session ends once and stays where it was'); END;
+CREATE INDEX sessions_open ON sessions(camera) WHERE ended_us IS NULL;
+CREATE INDEX sessions_of_camera ON sessions(camera);
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  event TEXT NOT NULL,
+  clip TEXT,
+  camera TEXT,
+  at_us INTEGER NOT NULL,
+  line TEXT NOT NULL UNIQUE,
+  digest TEXT NOT NULL CHECK (length(digest) = 64)
+) STRICT;
+CREATE INDEX events_of_clip ON events(clip, seq) WHERE clip IS NOT NULL;
+CREATE TRIGGER events_follow BEFORE INSERT ON events
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM events)
+  OR json_extract(NEW.line, '$.seq') IS NOT NEW.seq
+  OR json_extract(NEW.line, '$.event') IS NOT NEW.event
+  OR json_extract(NEW.line, '$.prev') IS NOT
+     coalesce((SELECT digest FROM events WHERE seq = NEW.seq - 1), '0000000000000000000000000000000000000000000000000000000000000000')
+BEGIN SELECT RAISE(ABORT, 'a custody event must follow from the one before'); END;
+CREATE TRIGGER events_same BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never changed'); END;
+CREATE TRIGGER events_kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never removed'); END;
+
+CREATE TABLE objects (
+  sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64 AND sha256 NOT GLOB '*[^0-9a-f]*'),
+  size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
+  spool TEXT NOT NULL CHECK (spool IN ('present', 'absent')),
+  fault TEXT,                     -- why the spool's copy vanished without a purge
+  spooled_us INTEGER NOT NULL,
+  spooled_event INTEGER NOT NULL REFERENCES events(seq),  -- newest time its bytes came off a camera: receipts must be newer
+  confirmed_us INTEGER
+) STRICT;
+CREATE INDEX objects_in_spool ON objects(spool) WHERE spool = 'present';
+CREATE TRIGGER objects_start BEFORE INSERT ON objects WHEN NEW.spool <> 'present'
+BEGIN SELECT RAISE(ABORT, 'an object starts in the spool'); END;
+CREATE TRIGGER objects_kept BEFORE DELETE ON objects BEGIN SELECT RAISE(ABORT, 'objects are never forgotten'); END;
+CREATE TRIGGER objects_identity BEFORE UPDATE ON objects
+WHEN NEW.sha256 <> OLD.sha256 OR NEW.size_bytes <> OLD.size_bytes OR NEW.spooled_event < OLD.spooled_event
+BEGIN SELECT RAISE(ABORT, 'an object is its bytes'); END;
+
+CREATE TABLE receipts (
+  sha256 TEXT NOT NULL REFERENCES objects(sha256),
+  store TEXT NOT NULL,
+  place TEXT NOT NULL,
+  kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),
+  size_bytes INTEGER NOT NULL,
+  handle TEXT NOT NULL,
+  issued_us INTEGER NOT NULL,
+  checked_us INTEGER NOT NULL,
+  proof TEXT NOT NULL CHECK (length(proof) > 0),
+  event INTEGER NOT NULL REFERENCES events(seq),
+  PRIMARY KEY (sha256, store, place, kind, event)
+) STRICT;
+CREATE TRIGGER receipts_event BEFORE INSERT ON receipts
+WHEN NEW.event IS NOT (SELECT max(seq) FROM events)
+  OR NOT EXISTS (SELECT 1 FROM events WHERE seq = NEW.event AND event = 'object.proved'
+  AND json_extract(line, '$.sha256') = NEW.sha256 AND json_extract(line, '$.store') = NEW.store)
+BEGIN SELECT RAISE(ABORT, 'a receipt needs its own custody event'); END;
+CREATE TRIGGER receipts_fit BEFORE INSERT ON receipts
+WHEN NEW.size_bytes IS NOT (SELECT size_bytes FROM objects WHERE sha256 = NEW.sha256)
+BEGIN SELECT RAISE(ABORT, 'the receipt is for another size'); END;
+CREATE TRIGGER receipts_same BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END;
+CREATE TRIGGER receipts_kept BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never removed'); END;
+
+-- Receipts that count today: from a store that is still where it was, given after the bytes last came off a camera.
+CREATE VIEW current_receipts AS
+SELECT r.*, s.require, s.counts
+FROM receipts r
+JOIN stores s ON s.name = r.store AND s.place = r.place
+JOIN objects o ON o.sha256 = r.sha256 AND o.size_bytes = r.size_bytes AND r.event > o.spooled_event;
+
+-- How many stores have proved, each strongly enough, that they hold an object.
+CREATE VIEW proofs AS
+SELECT sha256, count(DISTINCT store) AS stores FROM current_receipts WHERE counts = 1 AND kind >= require GROUP BY sha256;
+
+CREATE TABLE uploads (
+  sha256 TEXT NOT NULL REFERENCES objects(sha256),
+  store TEXT NOT NULL,
+  hint TEXT,                      -- the adapter's handle; the store's answer wins over it
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_us INTEGER NOT NULL DEFAULT 0,
+  asked_person INTEGER NOT NULL DEFAULT 0 CHECK (asked_person IN (0, 1)),
+  problem TEXT,
+  PRIMARY KEY (sha256, store)
+) STRICT;
+
+CREATE TABLE clips (
+  id TEXT PRIMARY KEY CHECK (length(id) = 21 AND id GLOB 'c*'),
+  number INTEGER NOT NULL UNIQUE,           -- order of first sighting; never a clock
+  camera TEXT NOT NULL REFERENCES cameras(id),
+  session INTEGER NOT NULL REFERENCES sessions(id),
+  listing INTEGER NOT NULL REFERENCES events(seq),  -- the newest walk over the medium that showed it
+  path BLOB NOT NULL CHECK (length(path) BETWEEN 1 AND 4096),
+  size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
+  mtime_ns INTEGER NOT NULL,
+  role TEXT NOT NULL,
+  event INTEGER NOT NULL CHECK (event IN (0, 1)),
+  requested INTEGER NOT NULL DEFAULT 0 CHECK (requested IN (0, 1)),
+  started_at TEXT,
+  ended_at TEXT,
+  officer TEXT,
+  custody TEXT NOT NULL CHECK (custody IN ('listed', 'spooled', 'confirmed', 'quarantined', 'lost')),
+  copy TEXT NOT NULL CHECK (copy IN ('present', 'wipe_intended', 'gone', 'missing')),
+  sha256 TEXT REFERENCES objects(sha256),
+  hold TEXT,
+  problem TEXT,
+  read_in INTEGER REFERENCES sessions(id),    -- the session that last read the camera's bytes whole
+  looked_in INTEGER REFERENCES sessions(id),  -- the session that did so as the last look before a wipe
+  unlinked_in INTEGER REFERENCES sessions(id), -- the session whose reader acknowledged the unlink
+  last_event INTEGER NOT NULL REFERENCES events(seq),
+  CHECK (custody NOT IN ('spooled', 'confirmed') OR sha256 IS NOT NULL),
+  CHECK (copy NOT IN ('wipe_intended', 'gone') OR custody = 'confirmed'),
+  CHECK (copy <> 'gone' OR unlinked_in IS NOT NULL),
+  CHECK (copy IN ('wipe_intended', 'gone') OR unlinked_in IS NULL),
+  CHECK (custody <> 'quarantined' OR problem IS NOT NULL)
+) STRICT;
+CREATE UNIQUE INDEX clips_aboard ON clips(camera, path, size_bytes, mtime_ns) WHERE copy IN ('present', 'wipe_intended');
+CREATE INDEX clips_of_object ON clips(sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX clips_find ON clips(camera, path, size_bytes, mtime_ns);
+CREATE INDEX clips_by_state ON clips(camera, custody, copy, size_bytes);
+CREATE INDEX clips_by_custody ON clips(custody, size_bytes);
+CREATE INDEX clips_gone ON clips(copy) WHERE copy = 'gone';
+CREATE INDEX clips_by_session ON clips(session);
+CREATE INDEX clips_waiting ON clips(camera, event, requested, number) WHERE custody = 'spooled';
+
+CREATE TRIGGER clips_kept BEFORE DELETE ON clips BEGIN SELECT RAISE(ABORT, 'clips are never forgotten'); END;
+CREATE TRIGGER clips_start BEFORE INSERT ON clips
+WHEN NEW.custody <> 'listed' OR NEW.copy <> 'present' OR NEW.sha256 IS NOT NULL OR NEW.looked_in IS NOT NULL OR NEW.read_in IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a clip starts as listed and present'); END;
+CREATE TRIGGER clips_start_event BEFORE INSERT ON clips
+WHEN NEW.last_event IS NOT (SELECT max(seq) FROM events)
+  OR NEW.id IS NOT (SELECT clip FROM events WHERE seq = NEW.last_event)
+BEGIN SELECT RAISE(ABORT, 'a clip starts with its own custody event'); END;
+CREATE TRIGGER clips_identity BEFORE UPDATE ON clips
+WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number OR NEW.camera <> OLD.camera OR NEW.path <> OLD.path
+  OR NEW.size_bytes <> OLD.size_bytes OR NEW.mtime_ns <> OLD.mtime_ns OR NEW.role <> OLD.role
+BEGIN SELECT RAISE(ABORT, 'a sighting never changes what it saw'); END;
+CREATE TRIGGER clips_session BEFORE UPDATE ON clips
+WHEN NEW.camera IS NOT (SELECT camera FROM sessions WHERE id = NEW.session)
+BEGIN SELECT RAISE(ABORT, 'a session of another camera'); END;
+CREATE TRIGGER clips_unlinked BEFORE UPDATE ON clips
+WHEN NEW.unlinked_in IS NOT NULL AND NEW.unlinked_in IS NOT OLD.unlinked_in
+  AND (NEW.unlinked_in IS NOT NEW.session
+    OR NOT EXISTS (SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events) AND clip = NEW.id
+      AND event = 'copy.unlinked'))
+BEGIN SELECT RAISE(ABORT, 'an unlink needs its own custody event'); END;
+CREATE TRIGGER clips_hold BEFORE UPDATE ON clips
+WHEN NEW.hold IS NOT OLD.hold
+  AND NOT EXISTS (SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events) AND clip = NEW.id
+    AND event IN ('clip.held', 'clip.unheld'))
+BEGIN SELECT RAISE(ABORT, 'a hold needs its own custody event'); END;
+CREATE TRIGGER clips_digest BEFORE UPDATE ON clips WHEN OLD.sha256 IS NOT NULL AND NEW.sha256 IS NOT OLD.sha256
+BEGIN SELECT RAISE(ABORT, 'a clip keeps the digest of its bytes'); END;
+CREATE TRIGGER clips_event BEFORE UPDATE ON clips
+WHEN (NEW.custody <> OLD.custody OR NEW.copy <> OLD.copy)
+  AND (NEW.last_event IS NOT (SELECT max(seq) FROM events)
+    OR NEW.id IS NOT (SELECT clip FROM events WHERE seq = NEW.last_event)
+    OR NEW.last_event <= OLD.last_event)
+BEGIN SELECT RAISE(ABORT, 'a move needs its own custody event'); END;
+CREATE TRIGGER clips_custody BEFORE UPDATE ON clips
+WHEN NEW.custody <> OLD.custody AND NOT EXISTS (SELECT 1 FROM custody_moves WHERE was = OLD.custody AND becomes = NEW.custody)
+BEGIN SELECT RAISE(ABORT, 'illegal custody move'); END;
+CREATE TRIGGER clips_copy BEFORE UPDATE ON clips
+WHEN NEW.copy <> OLD.copy AND NOT EXISTS (SELECT 1 FROM copy_moves WHERE was = OLD.copy AND becomes = NEW.copy)
+BEGIN SELECT RAISE(ABORT, 'illegal move of the camera copy'); END;
+CREATE TRIGGER clips_spooled BEFORE UPDATE ON clips
+WHEN NEW.custody = 'spooled' AND OLD.custody <> 'spooled'
+  AND NOT EXISTS (SELECT 1 FROM objects WHERE sha256 = NEW.sha256 AND spool = 'present' AND size_bytes = NEW.size_bytes)
+BEGIN SELECT RAISE(ABORT, 'spooled without its bytes in the spool'); END;
+CREATE TRIGGER clips_confirmed BEFORE UPDATE ON clips
+WHEN NEW.custody = 'confirmed' AND OLD.custody <> 'confirmed'
+  AND coalesce((SELECT stores FROM proofs WHERE sha256 = NEW.sha256), 0) < (SELECT copies FROM gate)
+BEGIN SELECT RAISE(ABORT, 'confirmed without enough receipts'); END;
+CREATE TRIGGER clips_wipe BEFORE UPDATE ON clips
+WHEN NEW.copy = 'wipe_intended' AND OLD.copy <> 'wipe_intended' AND (
+  NEW.custody <> 'confirmed' OR OLD.custody <> 'confirmed'
+  OR NEW.hold IS NOT NULL OR OLD.hold IS NOT NULL
+  OR (SELECT wiping FROM gate) <> 1
+  OR coalesce((SELECT stores FROM proofs WHERE sha256 = NEW.sha256), 0) < (SELECT copies FROM gate)
+  OR (SELECT seized_by FROM cameras WHERE id = NEW.camera) IS NOT NULL
+  OR (SELECT claimed_by FROM cameras WHERE id = NEW.camera) IS NULL
+  OR NEW.looked_in IS NOT NEW.session
+  OR (SELECT ended_us FROM sessions WHERE id = NEW.session) IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'unsafe wipe'); END;
+
+CREATE TRIGGER objects_purge BEFORE UPDATE ON objects
+WHEN NEW.spool = 'absent' AND OLD.spool = 'present' AND (
+  EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND custody = 'spooled')
+  OR (NEW.fault IS NULL AND EXISTS (
+    SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND (custody <> 'confirmed' OR hold IS NOT NULL)))
+  OR (NEW.fault IS NULL AND NOT EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256)))
+BEGIN SELECT RAISE(ABORT, 'unsafe purge'); END;
