@@ -1,0 +1,129 @@
+"""A camera that is a directory: a mounted card, an import folder, a folder in a trial.
+
+Rules: read-only except in a wipe window; a wipe removes one regular file by its name in its parent and never a
+directory.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from agent.devices.drivers.driver import DriverError, Facts, Found, Source
+from agent.devices.drivers.medium import Medium
+from agent.devices.drivers.mounts import read_mounts
+from agent.devices.drivers.source import FileSource, mark_of
+from agent.devices.drivers.walk import Walk
+
+_REFUSED_BY_MEDIUM = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
+
+
+class FolderDriver:
+    """Implements `driver.Driver` for a directory."""
+
+    can_wipe = True
+
+    def __init__(self, address: bytes) -> None:
+        """Open the directory. Raises DriverError."""
+        self._address = address
+        self._window = False
+        self.medium = self.open_medium()
+
+    def open_medium(self) -> Medium:
+        """Open the root anew. Raises DriverError."""
+        return Medium(self._address)
+
+    def facts(self) -> Facts:
+        """Name the file system and its size; a directory has no serial."""
+        return {"file_system": self._file_system(), "capacity_bytes": self.medium.capacity_bytes()}
+
+    def _file_system(self) -> str | None:
+        device = f"{os.major(self.medium.device)}:{os.minor(self.medium.device)}"
+        with suppress(OSError, ValueError):
+            for mount in read_mounts():
+                if mount.device == device:
+                    return mount.file_system
+        return None
+
+    def require_present(self) -> None:
+        """Raise DriverError("gone") when the directory is no longer the one that was opened."""
+        self.medium.require_present()
+
+    def exists(self, path: bytes) -> bool:
+        """Whether there is a regular file or a directory; a symlink is neither."""
+        try:
+            mode = self.medium.look(path).st_mode
+        except DriverError as error:
+            if error.code in ("missing", "refused"):
+                return False
+            raise
+        return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+    def walk(self) -> Iterator[Found]:
+        """Walk everything afresh."""
+        return Walk(self.medium).steps()
+
+    def open_source(self, path: bytes, *, fresh: bool) -> Source:
+        """Open a file for reading."""
+        return FileSource(self.medium, path, fresh=fresh)
+
+    def open_window(self) -> None:
+        """Allow `wipe`. Raises DriverError("read_only") when the medium is mounted so."""
+        if os.statvfs(self._address).f_flag & os.ST_RDONLY:
+            raise DriverError("read_only", "the medium is read-only", errno.EROFS)
+        self._window = True
+
+    def wipe(self, path: bytes, size_bytes: int, mtime_ns: int, mark: str) -> None:
+        """Unlink exactly this file, and make that durable in its directory."""
+        if not self._window:
+            raise DriverError("window", "no wipe window is open")
+        source = FileSource(self.medium, path, fresh=False)
+        try:
+            source.hold_still()
+            if source.state() != (size_bytes, mtime_ns):
+                raise DriverError("changed", "size or time is not what was listed")
+            if source.mark() != mark:
+                raise DriverError("changed", "it is not the file that was read, or was touched since")
+            self._unlink(path, mark)
+        finally:
+            source.close()
+
+    def _unlink(self, path: bytes, mark: str) -> None:
+        """Look at the name once more, in the very directory it is removed from: no lease keeps it from being reused."""
+        try:
+            with self.medium.parent_of(path) as (parent, name):
+                if mark_of(os.stat(name, dir_fd=parent, follow_symlinks=False)) != mark:
+                    raise DriverError("changed", "another file took its place")
+                os.unlink(name, dir_fd=parent)
+                os.fsync(parent)
+        except OSError as error:
+            if error.errno in _REFUSED_BY_MEDIUM:
+                raise DriverError("read_only", error.strerror or "", error.errno) from error
+            raise self._wipe_trouble(error) from error
+
+    def _wipe_trouble(self, error: OSError) -> DriverError:
+        """After a failed unlink or fsync nobody knows what the medium holds: the session must start afresh."""
+        trouble = self.medium.trouble(error)
+        if trouble.code in ("gone", "missing"):
+            return trouble
+        return DriverError("failed", trouble.text, trouble.number)
+
+    def close_window(self) -> None:
+        """Write everything out and open the root anew. Raises DriverError, "gone" when it is another one."""
+        self._window = False
+        self.medium.sync()
+        fresh = self.open_medium()
+        if (fresh.device, fresh.inode) != (self.medium.device, self.medium.inode):
+            fresh.close()
+            raise DriverError("gone", "another medium took its place", errno.ENODEV)
+        self.medium.close()
+        self.medium = fresh
+
+    def close(self) -> None:
+        """Write out what an open window left, and let go."""
+        if self._window:
+            with suppress(DriverError):
+                self.medium.sync()
+        self._window = False
+        self.medium.close()
