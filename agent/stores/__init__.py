@@ -1,0 +1,1 @@
+"""Adapters to evidence stores: what speaks tus, what is a mounted directory, and how their proofs are checked."""

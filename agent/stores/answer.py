@@ -1,0 +1,104 @@
+"""What a store answered, and what a refusal means for us.
+
+Rules: an answer is judged by its status and a few headers; texts that a store sends are never repeated in
+messages. Only `prove` decides that a store holds something; no answer here does.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from agent.core.errors import ObjectRefused, StoreBusy, StoreError, StoreRefused
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_SECONDS = re.compile(r"[0-9]{1,10}")
+_HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
+
+_PASSING = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_TIMEOUT})
+_OF_ALL_REQUESTS = frozenset(
+    {
+        HTTPStatus.PAYMENT_REQUIRED,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.PRECONDITION_FAILED,  # tus 1.0.0: another version of the protocol
+        HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.UPGRADE_REQUIRED,
+    }
+)
+"""These speak of the way we ask, which is the same for every object. Source: RFC 9110, section 15.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, the headers (names in lower case) and the body as it came, without decoding."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def number(self, name: str) -> int | None:
+        """A header that must be a plain decimal number; None when it is missing or anything else."""
+        text = self.headers.get(name, "")
+        return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def retry_after_s(text: str | None, now: datetime) -> float | None:
+    """Read `Retry-After`: seconds or an HTTP date; None for anything else. How long is too long is not decided here.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    if text is None:
+        return None
+    if _SECONDS.fullmatch(text.strip()):
+        return float(text.strip())
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return max((when - now).total_seconds(), 0.0)
+
+
+def refusal(answer: Answer, doing: str, now: datetime) -> StoreError:
+    """Turn an answer that is no success into the error that says who must do what."""
+    status = answer.status
+    pause_s = retry_after_s(answer.headers.get("retry-after"), now)
+    match status:
+        case 401 | 403:
+            text = f"{doing}: the store does not accept this station's credential ({status})"
+            return StoreRefused(text, hint="Put a valid credential into the store's credential file.")
+        case 413:
+            hint = "Raise the size limit of the store, or of the proxy in front of it."
+            return ObjectRefused(f"{doing}: larger than the store accepts (413)", hint=hint)
+        case 507:
+            hint = "Make room in the evidence store; the spool keeps the footage meanwhile."
+            return StoreRefused(f"{doing}: store disk full (507)", hint=hint, retry_after_s=pause_s)
+        case 423:
+            return StoreBusy(f"{doing}: the store still holds the upload locked (423)", retry_after_s=pause_s)
+        case 429 | 503:
+            return StoreBusy(f"{doing}: the store asks for patience ({status})", retry_after_s=pause_s)
+        case _:
+            return _by_class(answer, doing)
+
+
+def _by_class(answer: Answer, doing: str) -> StoreError:
+    status = answer.status
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        text = f"{doing}: the store redirects to {_host_of(answer)} ({status}), which is never followed"
+        return StoreRefused(text, hint="If the store has moved, change its `url` in the configuration.")
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING:
+        kind = StoreRefused if status in _OF_ALL_REQUESTS else ObjectRefused
+        return kind(f"{doing}: the store does not accept the request ({status})")
+    return StoreError(f"{doing}: the store answered {status}")
+
+
+def _host_of(answer: Answer) -> str:
+    try:
+        host = urlsplit(answer.headers.get("location", "")).hostname or "itself"
+    except ValueError:
+        host = ""
+    return host if _HOST.fullmatch(host) else "a host whose name cannot be read"

@@ -1,0 +1,40 @@
+"""The bearer token by which a store knows this station. It appears in one header and nowhere else."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.core.errors import ConfigError
+
+MAX_BYTES = 4096
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token that stays out of every `repr`; None means that the store asks for none."""
+
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit into a header. The message never holds the token."""
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            raise ConfigError("the credential of a store is not one bearer token (letters, digits and -._~+/=)")
+
+    def headers(self) -> dict[str, str]:
+        """The header to send."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
+def read_credential(path: Path | None) -> Credential:
+    """Read the token from a file with one line. Blocks. Raises ConfigError."""
+    if path is None:
+        return Credential()
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) <= MAX_BYTES:
+            return Credential(data.decode("ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the credential file {path} cannot be read: {type(error).__name__}") from None
+    raise ConfigError(f"the credential file {path} is larger than a token can be")

@@ -1,0 +1,41 @@
+"""What is known about one store behind the network: its address, our credential, and under which clock we ask."""
+
+import ssl
+from dataclasses import dataclass, field
+
+import httpx
+
+from agent.core.errors import StoreLied
+from agent.ports import Clock
+from agent.stores.credential import Credential
+from agent.stores.endpoint import Endpoint
+from agent.stores.this_machine import leads_here
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`name` is the store's in messages; `station` is ours as the store's receipts must name it.
+
+    `same_machine` is what the address says; it is asked once, so that it stays what the store was opened as.
+    """
+
+    name: str
+    endpoint: Endpoint
+    station: str
+    clock: Clock
+    tls: ssl.SSLContext
+    credential: Credential = field(default_factory=Credential)
+    same_machine: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look whether the address is one of this machine. Blocks on a small file."""
+        object.__setattr__(self, "same_machine", self.endpoint.is_this_machine)
+
+    def refuse_here(self, response: httpx.Response) -> None:
+        """Make sure that a proof comes from where the store is said to be. Raises StoreLied, OSError.
+
+        A second copy under another name of this machine would be lost together with the spool.
+        """
+        if not self.same_machine and leads_here(response):
+            hint = "If it shall be a store on this machine, write 127.0.0.1 into its url; otherwise mend the name."
+            raise StoreLied(f"store {self.name}: the store's name leads to this machine", hint=hint)

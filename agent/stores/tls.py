@@ -1,0 +1,63 @@
+"""TLS as a station speaks it: TLS 1.2 or newer, the store's name checked, and the operator's CA alone if given."""
+
+import ssl
+from pathlib import Path
+
+from agent.core.errors import ConfigError, StoreRefused
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: openssl x509_vfy.h.
+_TIME_CODES = frozenset({9, 10})
+_CLOCK_HINT = (
+    "Check the station's clock first: a wrong clock makes every certificate look expired or not yet valid."
+    " If the clock is right, the store's certificate must be renewed. Offloading goes on meanwhile."
+)
+_NAME_HINT = (
+    "The certificate must be issued by the CA in `ca` for the host in `url`; if neither changed, someone may be"
+    " in between. Nothing was sent."
+)
+_OWN_HINT = "Renew this station's client certificate (`client_cert`, `client_key`). Offloading goes on meanwhile."
+
+
+def client_context(ca: Path | None, client_cert: Path | None, client_key: Path | None) -> ssl.SSLContext:
+    """Make the context for one store; with `ca`, the system's own store is not consulted. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cafile=ca)
+    except OSError as error:
+        raise ConfigError(f"the CA file {ca} cannot be used: {error}") from error
+    if client_cert is not None:
+        try:
+            # An empty password: an encrypted key fails here instead of asking at a terminal.
+            context.load_cert_chain(client_cert, client_key, password="")
+        except OSError as error:
+            raise ConfigError(f"the client certificate {client_cert} cannot be used: {error}") from error
+    return context
+
+
+def tls_cause(error: BaseException) -> ssl.SSLError | None:
+    """Find the TLS error behind a library's error, if there is one."""
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def tls_refusal(error: ssl.SSLError, doing: str, *, connecting: bool) -> StoreRefused | None:
+    """Say what is wrong between the two certificates; None when the line merely broke."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = _CLOCK_HINT if error.verify_code in _TIME_CODES else _NAME_HINT
+        return StoreRefused(f"{doing}: the store's certificate was not accepted: {error.verify_message}", hint=hint)
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
+        return None
+    reason = (error.reason or "unknown").lower()
+    if "alert" in reason and "cert" in reason:
+        return StoreRefused(f"{doing}: the store did not accept this station's certificate: {reason}", hint=_OWN_HINT)
+    if connecting or "alert" in reason:
+        return StoreRefused(f"{doing}: no TLS connection could be agreed on: {reason}", hint=_NAME_HINT)
+    return None

@@ -1,0 +1,179 @@
+"""Whom a station believes to be its store, over real TLS."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.core.errors import ConfigError, StoreError, StoreRefused
+from agent.core.object import ReceiptKind
+from agent.ports import Shipment, Transfer
+from agent.stores.client import StoreSettings, open_store
+from tests.contracts.store_contract import MIB, Hints, make_bytes, make_shipment
+from tests.fakes.hostile_store import HostileStore
+from tests.stores.certificates import Authority, server_context
+
+
+@pytest.fixture
+def shipment(tmp_path: Path) -> Shipment:
+    return make_shipment(tmp_path, make_bytes(3 * MIB))
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "forceca")
+
+
+@asynccontextmanager
+async def serving(context: ssl.SSLContext, **faults: str) -> AsyncIterator[HostileStore]:
+    async with HostileStore(tls=context, **faults) as server:
+        yield server
+
+
+async def send(url: str, shipment: Shipment, **settings: Path) -> None:
+    """Open the store as configured, send, and read back."""
+    found = StoreSettings("central", f"tus+{url}", ReceiptKind.READBACK, connect_s=3, stall_s=3, **settings)  # type: ignore[arg-type]
+    store = open_store(found, station="hub7", clock=lambda: datetime.now(UTC), spool_dir=shipment.file.parent).store
+    try:
+        handle = await store.send(shipment, None, Transfer(), Hints(Transfer()).keep)
+        await store.prove(shipment, handle, ReceiptKind.READBACK)
+    finally:
+        await store.close()
+
+
+async def test_a_certificate_of_the_configured_ca_is_accepted(authority: Authority, shipment: Shipment) -> None:
+    async with serving(server_context(authority.issue("good"))) as server:
+        await send(server.url, shipment, ca=authority.path)
+        assert server.stored() == [shipment.file.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("issue", "words"),
+    [
+        (lambda a: a.issue("expired", begins=-3, ends=-2), "clock"),
+        (lambda a: a.issue("early", begins=2, ends=3), "clock"),
+        (lambda a: a.issue("elsewhere", address="127.0.0.2"), "CA in `ca`"),
+        (lambda a: Authority(a.path.parent, "otherca").issue("foreign"), "CA in `ca`"),
+    ],
+    ids=["expired", "not yet valid", "other name", "other CA"],
+)
+async def test_a_wrong_certificate_is_refused_and_no_request_leaves(
+    authority: Authority, shipment: Shipment, issue: Callable[[Authority], tuple[Path, Path]], words: str
+) -> None:
+    async with serving(server_context(issue(authority))) as server:
+        with pytest.raises(StoreRefused) as caught:
+            await send(server.url, shipment, ca=authority.path)
+        assert words in caught.value.hint
+        assert server.asked == []
+
+
+async def test_without_a_ca_of_its_own_a_private_one_is_not_believed(authority: Authority, shipment: Shipment) -> None:
+    async with serving(server_context(authority.issue("good"))) as server:
+        with pytest.raises(StoreRefused):
+            await send(server.url, shipment)
+        assert server.asked == []
+
+
+async def test_a_ca_from_the_environment_counts_for_nothing(
+    authority: Authority, shipment: Shipment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    other = Authority(authority.path.parent, "otherca")
+    async with serving(server_context(authority.issue("good"))) as server:
+        with pytest.raises(StoreRefused):
+            await send(server.url, shipment, ca=other.path)
+
+
+async def test_a_proxy_from_the_environment_is_not_used(
+    authority: Authority, shipment: Shipment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(server_context(authority.issue("good"))) as server:
+        for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, server.elsewhere)
+        await send(server.url, shipment, ca=authority.path)
+        assert server.strangers == 0
+
+
+async def test_an_old_tls_version_is_refused(authority: Authority, shipment: Shipment) -> None:
+    context = server_context(authority.issue("good"))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with serving(context) as server:
+        with pytest.raises(StoreError):
+            await send(server.url, shipment, ca=authority.path)
+        assert server.asked == []
+
+
+async def test_a_client_certificate_opens_a_store_that_asks_for_one(authority: Authority, shipment: Shipment) -> None:
+    certificate, key = authority.issue("hub7")
+    async with serving(server_context(authority.issue("good"), authority.path)) as server:
+        await send(server.url, shipment, ca=authority.path, client_cert=certificate, client_key=key)
+        assert server.stored() == [shipment.file.read_bytes()]
+
+
+@contextmanager
+def refusing_thread(context: ssl.SSLContext) -> Iterator[str]:
+    """A server that ends each handshake as OpenSSL does, with an alert; asyncio's own sends none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    plain, _ = listener.accept()
+                    with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as secured:
+                        with contextlib.suppress(OSError):
+                            secured.do_handshake()
+                        # Closing with bytes unread would reset the line, and the alert could get lost.
+                        socket.socket.shutdown(secured, socket.SHUT_WR)
+                        while socket.socket.recv(secured, 4096):
+                            pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}/files/"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_an_expired_client_certificate_asks_for_renewal(
+    authority: Authority, shipment: Shipment, newest: ssl.TLSVersion
+) -> None:
+    certificate, key = authority.issue("hub7", begins=-3, ends=-2)
+    context = server_context(authority.issue("good"), authority.path)
+    context.maximum_version = newest
+    with refusing_thread(context) as url:
+        with pytest.raises(StoreRefused) as caught:
+            await send(url, shipment, ca=authority.path, client_cert=certificate, client_key=key)
+        assert "Renew" in caught.value.hint
+
+
+async def test_an_upload_named_in_plain_http_by_a_server_behind_a_tls_proxy_is_pinned_to_tls(
+    authority: Authority, shipment: Shipment
+) -> None:
+    async with serving(server_context(authority.issue("good"))) as server:
+        server.faults["POST"] = f"location {server.url.replace('https', 'http')}u0"
+        await send(server.url, shipment, ca=authority.path)
+        assert server.stored() == [shipment.file.read_bytes()]
+
+
+async def test_a_tls_line_that_hangs_is_cut(authority: Authority, shipment: Shipment) -> None:
+    async with serving(server_context(authority.issue("good")), PATCH="endless 1xx") as server:
+        with pytest.raises(StoreError, match="in time"):
+            await send(server.url, shipment, ca=authority.path)
+
+
+def test_a_ca_file_that_is_none_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    settings = StoreSettings("c", "tus+https://store.example/files/", ReceiptKind.READBACK, ca=tmp_path / "ca.pem")
+    with pytest.raises(ConfigError, match="CA file"):
+        open_store(settings, station="hub7", clock=lambda: datetime.now(UTC), spool_dir=tmp_path)
