@@ -1,0 +1,121 @@
+"""What the command line does with a depot, as plain functions: run, enrol, revoke, list, verify.
+
+The depot listens beyond this machine only with TLS, because a bearer token in the clear is a token given away.
+"""
+
+import asyncio
+import ipaddress
+import json
+import shlex
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.depot.depot import Depot
+from agent.depot.listing import Verification, list_uploads, verify
+from agent.depot.refusal import DepotError
+from agent.depot.server import Tls, serve
+from agent.depot.signing_key import PUBLIC
+from agent.depot.stations import enrol_station, revoke_station
+
+__all__ = ["Verification", "enrol", "list_uploads", "revoke_station", "run_depot", "verify"]
+
+_MAX_PORT = 65535
+
+
+async def run_depot(  # noqa: PLR0913 - one per option of the command
+    directory: Path,
+    listen: str,
+    *,
+    out: Callable[[str], None],
+    as_json: bool = False,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    client_ca: Path | None = None,
+    max_size_bytes: int | None = None,
+) -> int:
+    """Run a depot until SIGTERM or SIGINT; return the exit code 0.
+
+    `listen` is HOST:PORT. Once it is ready, `out` gets what a person needs, or with `as_json` one JSON object with url,
+    receipt_key, receipt_key_id, receipt_key_pem, enrol, tls, problems. Raises DepotError.
+    """
+    host, port = parse_listen(listen)
+    tls = _tls(tls_cert, tls_key, client_ca)
+    if tls is None and not _is_loopback(host):
+        hint = "Give --tls-cert and --tls-key, or listen on 127.0.0.1."
+        raise DepotError(f"the depot does not listen on {host} without TLS", hint=hint)
+    depot = Depot(directory, clock=_now, max_size_bytes=max_size_bytes)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await serve(
+            depot, host, port, stop=stop, on_ready=lambda url: out(_introduction(depot, url, as_json=as_json)), tls=tls
+        )
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        depot.close()
+    return 0
+
+
+def enrol(directory: Path, station: str) -> str:
+    """Give a station a new credential and return the token, which is shown only this once. Raises DepotError."""
+    return enrol_station(directory, station, _now())
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Split HOST:PORT or [IPV6]:PORT. Raises DepotError."""
+    host, colon, port = listen.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    fits = colon and host and (bracketed or ":" not in host) and port.isascii() and port.isdigit()
+    if not fits or int(port) > _MAX_PORT:
+        raise DepotError(f"not an address to listen on: {listen!r}", hint="Write HOST:PORT, such as 127.0.0.1:8430.")
+    return host, int(port)
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    if certificate is not None and key is not None:
+        return Tls(certificate, key, client_ca)
+    if certificate is not None or key is not None or client_ca is not None:
+        hint = "Give both --tls-cert and --tls-key; --client-ca is an addition to them."
+        raise DepotError("TLS needs a certificate and its key", hint=hint)
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _introduction(depot: Depot, url: str, *, as_json: bool) -> str:
+    key = depot.directory / PUBLIC
+    enrolling = f"dock-agent depot --dir {shlex.quote(str(depot.directory))} --enrol STATION"
+    if as_json:
+        facts = {
+            "url": url,
+            "receipt_key": str(key),
+            "receipt_key_id": depot.key.id,
+            "receipt_key_pem": depot.key.public_pem,
+            "enrol": enrolling,
+            "tls": url.startswith("https:"),
+            "problems": list(depot.problems),
+        }
+        return json.dumps(facts)
+    lines = [
+        f"depot ready: {url}  (in a station's configuration: tus+{url})",
+        f"receipt key {depot.key.id}: {key}",
+        depot.key.public_pem.rstrip(),
+        f"to give a station a credential: {enrolling}",
+        *(f"look at this: {problem}" for problem in depot.problems),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""Serving the depot: uvicorn with httptools, bounded in connections, heads, and time, without an access log."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from agent.depot.application import create_app
+from agent.depot.depot import Depot
+from agent.depot.refusal import DepotError
+
+MAX_CONNECTIONS = 256
+MAX_HEAD_BYTES = 65_536
+HEAD_S = 20.0
+"""A connection that has not sent a whole request head by then is closed."""
+KEEP_ALIVE_S = 30
+GRACE_S = 4
+"""Requests have this long to come to an end once the depot is asked to stop."""
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM: the server's certificate chain and key; with `client_ca` clients must show a certificate of it."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+async def serve(
+    depot: Depot,
+    host: str,
+    port: int,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+    tls: Tls | None = None,
+) -> None:
+    """Serve until `stop` is set; `on_ready` gets the upload URL once requests are answered.
+
+    Port 0 picks a free one. Raises DepotError when the address or the certificate cannot be used. Cancellation:
+    requests are cut, what they brought stays on disk.
+    """
+    config = _config(depot, tls)
+    listener = _listen(host, port)
+    scheme = "https" if tls else "http"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{shown}:{listener.getsockname()[1]}/files/"
+    server = _Server(config, lambda: on_ready(url))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_end_on(stop, depot, server))
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                stop.set()
+    finally:
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it answers, and leaves signals to its owner."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with a bound on a request head's size and time, which uvicorn has for h11 only."""
+
+    _in_head = False
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        continued = self._in_head
+        super().data_received(data)
+        if continued and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.write(b"HTTP/1.1 431 \r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head_arrived()
+        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _head_arrived(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+async def _end_on(stop: asyncio.Event, depot: Depot, server: _Server) -> None:
+    await stop.wait()
+    depot.closing.set()
+    depot.turns.close()
+    server.should_exit = True
+
+
+def _config(depot: Depot, tls: Tls | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        create_app(depot),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=tls.client_ca if tls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
+        ssl_ciphers=_CIPHERS if tls else None,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        hint = "Give PEM files that belong together and that this user can read."
+        raise DepotError(f"the TLS certificate, key or client CA cannot be used: {error}", hint=hint) from error
+    if isinstance(config.ssl, ssl.SSLContext):
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        hint = "Give --listen a free port on an address of this machine; port 0 picks one."
+        raise DepotError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
