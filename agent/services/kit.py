@@ -1,0 +1,93 @@
+"""What every flow is handed: ledger, spool, settings and doorbells."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from agent.core.clip import CameraId
+from agent.core.disposal_policy import Proof
+from agent.core.profile import Profile
+from agent.ledger.custody import Recorder
+from agent.ledger.database import Database, Tx
+from agent.ledger.objects import apply_gate, confirm_ready
+from agent.ledger.spool import Spool
+from agent.ports import EvidenceStore, StorePolicy
+from agent.services.doorbell import Doorbell
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decided; replaced whole by a hot reload."""
+
+    station: str
+    digest: str  # of the configuration that they were made from
+    copies: int
+    wiping: bool
+    trial: bool
+    enrolled: tuple[str, ...]  # serials or patterns that the operator vouches for
+    profiles: tuple[Profile, ...]
+    fallback: Profile | None  # for folders that a person or an import hands over and no profile matches
+    stores: tuple[StorePolicy, ...]
+    keep_s: float  # hold time of the spool's copy after it was confirmed
+    workers: int  # uploads at a time; taken at the start
+
+    def vouches_for(self, camera: CameraId) -> bool:
+        """Whether the configuration enrols this serial."""
+        return any(fnmatchcase(camera, pattern) for pattern in self.enrolled)
+
+    @property
+    def proof(self) -> Proof:
+        """What counts as confirmed."""
+        return Proof(self.copies, {s.name: s.require for s in self.stores if s.counts})
+
+
+@dataclass(slots=True)
+class Kit:
+    """Shared by all flows of one station. `disk` runs what blocks on the spool's disk."""
+
+    database: Database
+    recorder: Recorder
+    spool: Spool
+    disk: ThreadPoolExecutor
+    stores: dict[str, EvidenceStore]
+    settings: Settings
+    purging: asyncio.Lock = field(default_factory=asyncio.Lock)  # no object is recorded while others are destroyed
+    work: Doorbell = field(default_factory=Doorbell)  # something may have become possible
+    change: Doorbell = field(default_factory=Doorbell)  # something that people see has changed
+
+    async def ledger(self, work: Callable[[Tx, Recorder], T]) -> T:
+        """Run `work` in one ledger transaction. Raises IllegalMove, LedgerError."""
+        return await self.database.run(lambda tx: work(tx, self.recorder))
+
+    async def on_disk(self, work: Callable[[], T]) -> T:
+        """Run something that blocks on the spool's disk.
+
+        Cancellation waits until it has ended, so that nothing goes on behind the caller's back, and then cancels.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self.disk, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    async def apply(self, settings: Settings) -> None:
+        """Take new settings into force: the ledger's gate first, then the flows."""
+
+        def work(tx: Tx, recorder: Recorder) -> None:
+            apply_gate(tx, copies=settings.copies, wiping=settings.wiping, stores=settings.stores)
+            confirm_ready(tx, recorder)
+
+        await self.ledger(work)
+        self.settings = settings
+        self.ring()
+
+    def ring(self) -> None:
+        """Something changed: wake the flows and those who watch."""
+        self.work.ring()
+        self.change.ring()

@@ -1,0 +1,268 @@
+"""One camera from dock to undock: identify, list, offload, wait for proof, clear.
+
+The session decides nothing about evidence: the ledger says what is left to do, policies say what may be done,
+and each step asks again. It may be cancelled anywhere outside a wipe window.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.core.bay import BayAdvice, BayFacts, Phase, bay_advice
+from agent.core.clip import CameraId, Clip, ClipId, Custody, SessionId
+from agent.core.disposal_policy import MEDIUM_REFUSALS, REFUSALS
+from agent.core.errors import SpoolError
+from agent.ledger import clips, fleet
+from agent.ledger.clips import ListingCount
+from agent.ledger.custody import Recorder
+from agent.ledger.database import Tx
+from agent.ledger.fleet import Aboard, CameraRow
+from agent.ports import Camera, CameraOpener, Docked
+from agent.services.disposal import Disposal, read_digest
+from agent.services.identity import Hand, Identified, identify, is_vouched_for
+from agent.services.interlock import Interlock
+from agent.services.kit import Kit
+from agent.services.listing import take_listing
+from agent.services.offload import offload
+from agent.services.presence import Presence
+from agent.services.progress import Progress
+
+if TYPE_CHECKING:
+    from agent.core.custody import JsonValue
+
+log = structlog.get_logger()
+
+OPEN_STALL_S = 30.0
+"""Time without an answer before the profile, which may say otherwise, is known."""
+SPOOL_PAUSE_S = 10.0
+"""How often a full spool is looked at again; uploads and purges ring earlier."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where a session stands, for people. Facts about clips come from the ledger."""
+
+    phase: Phase = Phase.IDENTIFYING
+    camera: CameraId | None = None
+    profile: str | None = None
+    model: str | None = None
+    battery_percent: int | None = None
+    row: CameraRow | None = None
+    aboard: Aboard = field(default_factory=Aboard)
+    problem: str | None = None
+    release_asked: bool = False
+
+
+class Session:
+    """Runs one docking. `standing`, `progress` and `interlock` may be read at any time."""
+
+    def __init__(
+        self, kit: Kit, opener: CameraOpener, presence: Presence, docked: Docked, hand: Hand | None = None
+    ) -> None:
+        """`hand`: a person handed this folder over and vouches for it."""
+        self._kit = kit
+        self._opener = opener
+        self._presence = presence
+        self._hand = hand
+        self.docked = docked
+        self.standing = Standing()
+        self.progress = Progress()
+        self.interlock = Interlock()
+        self.listing = ListingCount()
+        self.listed_whole = False
+        self.ident: SessionId | None = None
+        self.identified: Identified | None = None
+        self._disposal: Disposal | None = None
+        self._doubtful: set[ClipId] = set()  # known clips that could not be read again in this session
+        self._doubts_settled = 0
+
+    async def run(self) -> None:
+        """Serve the camera until cancelled. Raises AgentError when the session cannot go on."""
+        camera = await self._opener(self.docked, stall_s=OPEN_STALL_S)
+        try:
+            await self._serve(camera)
+        finally:
+            await camera.close()
+
+    async def _serve(self, camera: Camera) -> None:
+        self._enter(Phase.IDENTIFYING)
+        identified = await identify(camera, self.docked, self._kit.settings, self._hand)
+        camera.stall_s = identified.profile.stall_s
+        try:
+            await self._serve_identified(camera, identified)
+        finally:
+            self._presence.leave(identified.serial, self.docked.bay)
+
+    async def _serve_identified(self, camera: Camera, identified: Identified) -> None:
+        name = await self._presence.arrive(identified.serial, self.docked.bay)
+        if name != identified.serial:
+            # Nobody but a person can vouch for a camera with a doubled serial.
+            identified = replace(identified, camera=name, claimed_by=None, by_hand=False)
+        self.identified = identified
+        structlog.contextvars.bind_contextvars(camera=identified.camera)
+        log.info("camera.identified", profile=identified.profile.name)
+        self.standing.camera, self.standing.profile = identified.camera, identified.profile.name
+        self.standing.model, self.standing.battery_percent = camera.facts.model, camera.facts.battery_percent
+        outcome = "failed"
+        try:
+            session = await self._start(camera, identified)
+            self._disposal = Disposal(self._kit, self._presence, self.interlock, identified, self._doubtful)
+            self._enter(Phase.LISTING)
+            self.listing = await take_listing(self._kit, camera, identified, session)
+            self.listed_whole = True
+            await self._work_until_cancelled(camera, identified, session)
+        except asyncio.CancelledError:
+            outcome = "released" if self.standing.release_asked else "undocked"
+            raise
+        finally:
+            await self._end(outcome)
+
+    async def _start(self, camera: Camera, identified: Identified) -> SessionId:
+        facts: dict[str, JsonValue] = {
+            "profile": identified.profile.name,
+            "driver": self.docked.driver,
+            "model": camera.facts.model,
+            "firmware": camera.facts.firmware,
+            "file_system": camera.facts.file_system,
+        }
+        ident, profile, model = identified.camera, identified.profile.name, camera.facts.model
+        await self._kit.ledger(lambda tx, rec: fleet.see_camera(tx, rec, ident, profile, model, identified.claimed_by))
+        self.ident = await self._kit.ledger(lambda tx, rec: fleet.start_session(tx, rec, ident, self.docked.bay, facts))
+        return self.ident
+
+    async def _end(self, outcome: str) -> None:
+        session = self.ident
+        if session is not None:
+            await self._kit.ledger(lambda tx, rec: fleet.end_session(tx, rec, session, outcome))
+        self._kit.change.ring()
+
+    async def _work_until_cancelled(self, camera: Camera, identified: Identified, session: SessionId) -> None:
+        """Do whatever the ledger says is left, then sleep until something rings."""
+        while True:
+            seen = self._kit.work.rings
+            await self._offload_all(camera)
+            await self._read_again(camera, session)
+            await self._clear(camera, session)
+            await self._list_again(camera, identified, session)
+            await self.refresh()
+            if self.standing.aboard.listed and self.standing.problem is None:
+                continue  # the fresh listing after a wipe showed something new
+            self._enter(Phase.UPLOADING if self.standing.aboard.spooled else Phase.DONE)
+            await self._kit.work.wait(seen, SPOOL_PAUSE_S if self.standing.problem else None)
+
+    async def _offload_all(self, camera: Camera) -> None:
+        """Copy what is listed: urgent first, then the oldest. A full spool makes the bay wait, nothing more."""
+        await self.refresh()
+        self.progress.total_bytes = self.progress.done_bytes + self.standing.aboard.bytes_listed
+        while listed := await self._listed():
+            self._enter(Phase.OFFLOADING)
+            try:
+                await offload(self._kit, camera, listed[0], self.docked.bay, self.progress)
+            except SpoolError as error:
+                self.standing.problem = f"waiting for the spool: {error}"
+                self._kit.change.ring()
+                return
+            self.standing.problem = None
+            await self.refresh()
+
+    async def _listed(self) -> list[Clip]:
+        ident = self.standing.camera
+        assert ident is not None  # noqa: S101 - set before any work starts
+        return await self._kit.ledger(lambda tx, _: fleet.clips_aboard(tx, ident, Custody.LISTED, 1))
+
+    async def _read_again(self, camera: Camera, session: SessionId) -> None:
+        """Clips that an earlier session copied are known by name only: read them, name and size prove nothing."""
+        ident = self.standing.camera
+        assert ident is not None  # noqa: S101 - set before any work starts
+        doubtful = self._doubtful
+        while True:
+            known = await self._kit.ledger(
+                lambda tx, _: fleet.clips_to_read_again(tx, ident, session, len(doubtful) + 1)
+            )
+            clip = next((c for c in known if c.id not in doubtful), None)
+            if clip is None:
+                return
+            self._enter(Phase.LOOKING)
+            await self._compare(camera, clip)
+
+    async def _compare(self, camera: Camera, clip: Clip) -> None:
+        reading = await read_digest(camera, clip.entry)
+        if reading is None:
+            self._doubtful.add(clip.id)
+            return
+        found = reading[0]
+
+        def note(tx: Tx, recorder: Recorder) -> None:
+            now = clips.get(tx, clip.id)  # it may have been confirmed while we read
+            if found == now.sha256:
+                clips.read_again(tx, recorder, now)
+            else:
+                clips.replace_sighting(tx, recorder, now, found)
+
+        await self._kit.ledger(note)
+
+    async def _clear(self, camera: Camera, session: SessionId) -> None:
+        assert self._disposal is not None  # noqa: S101 - made together with the session
+        if not self._kit.settings.wiping:
+            return
+        while self.standing.aboard.confirmed:
+            if not await self._disposal.clear(camera, session, lambda: self._enter(Phase.WIPING)):
+                break
+            await self.refresh()
+
+    async def _list_again(self, camera: Camera, identified: Identified, session: SessionId) -> None:
+        """After a clip could not be read again: walk once more, to learn what became of it."""
+        if len(self._doubtful) > self._doubts_settled:
+            self._doubts_settled = len(self._doubtful)
+            await take_listing(self._kit, camera, identified, session)
+
+    async def refresh(self) -> None:
+        """Read from the ledger what the camera still holds and who may touch it."""
+        ident = self.standing.camera
+        if ident is not None:
+            self.standing.aboard, self.standing.row = await self._kit.ledger(
+                lambda tx, _: (fleet.aboard(tx, ident), fleet.camera(tx, ident))
+            )
+        self._kit.change.ring()
+
+    def _enter(self, phase: Phase) -> None:
+        if self.standing.phase is not phase and not self.standing.release_asked:
+            self.standing.phase = phase
+            self._kit.change.ring()
+
+    @property
+    def wipe_refusals(self) -> dict[str, int]:
+        """Why confirmed clips stay on the camera: reasons with counts."""
+        if not self._kit.settings.wiping:
+            return {"wiping_off": self.standing.aboard.confirmed} if self.standing.aboard.confirmed else {}
+        return dict(self._disposal.refused) if self._disposal else {}
+
+    def advice(self) -> BayAdvice:
+        """What this bay tells the officer now."""
+        standing, aboard = self.standing, self.standing.aboard
+        refusals = self.wipe_refusals
+        return bay_advice(
+            BayFacts(
+                phase=standing.phase,
+                listed=aboard.listed,
+                spooled=aboard.spooled,
+                confirmed=aboard.confirmed,
+                quarantined=aboard.quarantined,
+                wipe_pending=self._may_clear() and aboard.confirmed > sum(refusals.values()),
+                window_open=self.interlock.window_open,
+                release_asked=standing.release_asked,
+                problem=standing.problem,
+                eta_s=self.progress.eta_s,
+                not_cleared=(REFUSALS | MEDIUM_REFUSALS)[max(refusals, key=lambda r: refusals[r])]
+                if refusals
+                else None,
+            )
+        )
+
+    def _may_clear(self) -> bool:
+        row, identified, settings = self.standing.row, self.identified, self._kit.settings
+        if row is None or identified is None or not settings.wiping or row.seized_by is not None:
+            return False
+        return is_vouched_for(settings, identified, row) and not self._presence.is_double(identified.serial)

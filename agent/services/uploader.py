@@ -1,0 +1,239 @@
+"""Spool to stores: N workers take what the ledger says is waiting, and turn receipts into confirmed clips.
+
+There is no queue in memory. A worker asks the ledger, picks by policy, sends, proves, records. What a store says
+wins over what was remembered; a failing store is paused as a whole, a failing object by itself.
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from agent.core.clip import BayName, CameraId
+from agent.core.errors import (
+    AgentError,
+    ObjectRefused,
+    SpoolCorrupt,
+    StoreBusy,
+    StoreError,
+    StoreRefused,
+    StoreUnreachable,
+)
+from agent.core.object import Digest
+from agent.core.queue_policy import Waiting, choose_next, preempts
+from agent.core.retry_policy import AskPerson, RetryIn, decide
+from agent.ledger import objects
+from agent.ledger.custody import to_us
+from agent.ledger.database import Tx
+from agent.ports import ClipLabel, Shipment, StorePolicy, Transfer, UploadStopped
+from agent.services.kit import Kit
+
+log = structlog.get_logger()
+
+_REMEMBERED_TURNS = 1000
+_LEAST_NAP_S = 0.05
+_IDLE_S = 30.0
+"""Longest sleep while something waits for its next try; a ring ends it earlier."""
+
+
+@dataclass(slots=True)
+class Pause:
+    """A store that is left alone until a moment of the monotonic clock."""
+
+    until: float = 0.0
+    failures: int = 0
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    """One upload under way."""
+
+    waiting: Waiting
+    transfer: Transfer = field(default_factory=Transfer)
+
+
+class Uploader:
+    """Brings objects to stores. `running` and `pauses` may be read at any time."""
+
+    def __init__(self, kit: Kit) -> None:
+        """Nothing runs before `run`."""
+        self._kit = kit
+        self.running: dict[tuple[Digest, str], Running] = {}
+        self.pauses: dict[str, Pause] = {}
+        self.served: dict[CameraId, int] = {}
+        self._turn = 0
+        self._taking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._kit.settings.workers):
+                group.create_task(self._work(), name=f"upload worker {number}")
+            group.create_task(self._watch_urgent(), name="pre-emption")
+
+    async def _work(self) -> None:
+        while True:
+            seen = self._kit.work.rings
+            running = await self._take()
+            if running is None:
+                await self._kit.work.wait(seen, await self._nap())
+                continue
+            try:
+                await self._ship(running)
+            finally:
+                del self.running[running.waiting.sha256, running.waiting.store]
+                self._kit.change.ring()
+
+    async def _nap(self) -> float:
+        """Seconds until a paused store or object may be tried again, at most _IDLE_S."""
+        now, now_us = time.monotonic(), to_us(self._kit.recorder.clock())
+        waits = [p.until - now for p in self.pauses.values() if p.until > now]
+        next_us = await self._kit.ledger(lambda tx, _: objects.next_try_us(tx, now_us))
+        if next_us is not None:
+            waits.append((next_us - now_us) / 1e6)
+        return max(_LEAST_NAP_S, min([_IDLE_S, *waits]))
+
+    async def _take(self) -> Running | None:
+        async with self._taking:
+            chosen = choose_next(await self._waiting(), self.served)
+            if chosen is None:
+                return None
+            self._turn += 1
+            self.served.pop(chosen.camera, None)
+            self.served[chosen.camera] = self._turn
+            if len(self.served) > _REMEMBERED_TURNS:
+                del self.served[next(iter(self.served))]  # the camera that was served longest ago
+            running = Running(chosen)
+            self.running[chosen.sha256, chosen.store] = running
+            self._kit.change.ring()
+            return running
+
+    async def _waiting(self) -> list[Waiting]:
+        now_us = to_us(self._kit.recorder.clock())
+        places = len(self.running) + 1
+        found: list[Waiting] = []
+        for store in self._kit.settings.stores:
+            if self._pause(store.name).until <= time.monotonic():
+                found += await self._kit.ledger(lambda tx, _, s=store: objects.waiting(tx, s, now_us, places))  # type: ignore[misc]
+        return [w for w in found if (w.sha256, w.store) not in self.running]
+
+    def _pause(self, store: str) -> Pause:
+        return self.pauses.setdefault(store, Pause())
+
+    async def _watch_urgent(self) -> None:
+        """Make room for an urgent object when all workers are busy with others."""
+        while True:
+            seen = self._kit.work.rings
+            await self._interrupt_one()
+            await self._kit.work.wait(seen)
+
+    async def _interrupt_one(self) -> None:
+        async with self._taking:
+            stopping = any(r.transfer.stop.is_set() for r in self.running.values())
+            if stopping or len(self.running) < self._kit.settings.workers:
+                return  # room is there, or is being made: its ring comes back here
+            best = choose_next(await self._waiting(), self.served)
+            victim = preempts(best, [r.waiting for r in self.running.values()]) if best else None
+            if victim is not None:
+                self.running[victim.sha256, victim.store].transfer.stop.set()
+                log.info("upload.interrupted", object=victim.sha256)
+
+    async def _ship(self, running: Running) -> None:
+        waiting = running.waiting
+        policy = next((s for s in self._kit.settings.stores if s.name == waiting.store), None)
+        if policy is None or waiting.store not in self._kit.stores:
+            return  # a reload took the store away
+        try:
+            await self._send_and_prove(running, policy)
+        except UploadStopped:
+            self._kit.work.ring()
+        except SpoolCorrupt as error:
+            await self._spool_copy_failed(waiting.sha256, error)
+        except AgentError as error:
+            await self._failed(waiting, error)
+        except Exception:
+            # One object that trips over a fault of ours must not stop the others; it is tried again later.
+            log.exception("upload.crashed", object=waiting.sha256, store=waiting.store)
+            await self._failed(waiting, StoreError("Internal error while uploading; the spool keeps the footage."))
+        else:
+            self.pauses[waiting.store] = Pause()
+
+    async def _send_and_prove(self, running: Running, policy: StorePolicy) -> None:
+        waiting, kit = running.waiting, self._kit
+        store = kit.stores[waiting.store]
+        shipment = await self._shipment(waiting)
+        row = await kit.ledger(lambda tx, _: objects.upload_of(tx, waiting.sha256, waiting.store))
+        handle = await store.find(shipment) if store.find is not None and row.hint is None else None
+        if handle is None:
+
+            async def keep_hint(hint: str) -> None:
+                await kit.ledger(lambda tx, _: objects.keep_hint(tx, waiting.sha256, waiting.store, hint))
+
+            handle = await store.send(shipment, row.hint, running.transfer, keep_hint)
+        receipt = await store.prove(shipment, handle, policy.require)
+        confirmed = await kit.ledger(lambda tx, rec: objects.keep_receipt(tx, rec, receipt, policy.place))
+        for clip in confirmed:
+            log.info("clip.confirmed", clip=clip.id, store=waiting.store, size_bytes=clip.entry.size_bytes)
+        kit.ring()
+
+    async def _shipment(self, waiting: Waiting) -> Shipment:
+        def read(tx: Tx) -> ClipLabel:
+            clip = objects.clips_of(tx, waiting.sha256)[0]
+            ident, bay, started_at, ended_at, officer = objects.first_clip(tx, waiting.sha256)
+            return ClipLabel(
+                clip=ident,
+                camera=clip.camera,
+                bay=BayName(bay),
+                station=self._kit.settings.station,
+                path=clip.entry.path,
+                role=clip.role,
+                event=clip.event,
+                started_at=started_at,
+                ended_at=ended_at,
+                officer=officer,
+            )
+
+        label = await self._kit.ledger(lambda tx, _: read(tx))
+        return Shipment(waiting.sha256, waiting.size_bytes, self._kit.spool.path(waiting.sha256), label)
+
+    async def _spool_copy_failed(self, sha256: Digest, error: SpoolCorrupt) -> None:
+        """The spool's bytes are wrong: the camera's, never wiped before they were confirmed, are taken again."""
+        log.error("object.spool_copy_failed", object=sha256, problem=str(error))
+        reason = str(error)
+        await self._kit.ledger(lambda tx, rec: objects.spool_copy_failed(tx, rec, sha256, reason))
+        await self._kit.on_disk(lambda: self._kit.spool.reject(sha256))
+        self._kit.ring()
+
+    async def _failed(self, waiting: Waiting, error: AgentError) -> None:
+        store_wide = isinstance(error, StoreUnreachable | StoreBusy | StoreRefused) and not isinstance(
+            error, ObjectRefused
+        )
+        pause = self._pause(waiting.store)
+        if store_wide:
+            pause.failures += 1
+        row = await self._kit.ledger(lambda tx, _: objects.upload_of(tx, waiting.sha256, waiting.store))
+        attempt = pause.failures if store_wide else row.attempts + 1
+        decision = decide(error, attempt, random.random())  # noqa: S311 - spreads load, guards nothing
+        text = error.told()
+        tell = log.error if not isinstance(decision, RetryIn) or decision.alarm else log.warning
+        tell("upload.failed", store=waiting.store, code=error.code, attempt=attempt, problem=str(error))
+        match decision:
+            case RetryIn(delay_s) if store_wide:
+                pause.until, pause.problem = time.monotonic() + delay_s, text
+            case RetryIn(delay_s):
+                await self._note(waiting, to_us(self._kit.recorder.clock()) + int(delay_s * 1e6), text)
+            case AskPerson():
+                await self._note(waiting, None, text)
+            case _:
+                raise AssertionError(decision)
+
+    async def _note(self, waiting: Waiting, next_us: int | None, problem: str) -> None:
+        await self._kit.ledger(lambda tx, _: objects.upload_failed(tx, waiting.sha256, waiting.store, next_us, problem))
+
+    def retry_now(self) -> None:
+        """Forget all pauses of stores: a person says that the cause is mended."""
+        self.pauses.clear()
+        self._kit.ring()

@@ -1,0 +1,3 @@
+from tests.scenarios.conftest import shift
+
+__all__ = ["shift"]
