@@ -1,0 +1,126 @@
+"""`dock-agent depot`: the small evidence store that ships with the agent."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli.failure import Exit
+from agent.cli.options import AsJson
+from agent.cli.terminal import print_json, say_error, show, table
+from agent.cli.wording import count, shown, size
+
+app = typer.Typer(invoke_without_command=True, no_args_is_help=True, rich_markup_mode=None)
+Directory = Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Where the evidence lies.")]
+Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 picks one.")]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="Needed beyond loopback.")]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's key.")]
+ClientCa = Annotated[Path | None, typer.Option("--client-ca", metavar="FILE", help="Ask stations for certificates.")]
+Enrol = Annotated[
+    str | None,
+    typer.Option(
+        "--enrol",
+        metavar="STATION",
+        help="Print a new credential for STATION, alone and only this once, and end. Keep it from others:"
+        " (umask 077; dock-agent depot --dir DIR --enrol hub7 > hub7.token)",
+    ),
+]
+
+Revoke = Annotated[
+    str | None,
+    typer.Option("--revoke", metavar="STATION", help="Take STATION's credential away, at once, and end."),
+]
+
+
+@app.callback()
+def depot(  # noqa: PLR0917 - one for each option
+    context: typer.Context,
+    directory: Directory = None,
+    listen: Listen = "127.0.0.1:8430",
+    as_json: AsJson = False,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    client_ca: ClientCa = None,
+    enrol: Enrol = None,
+    revoke: Revoke = None,
+) -> None:
+    """The small evidence store: run it, or look into it."""
+    context.obj = directory
+    if context.invoked_subcommand is not None:
+        return
+    place = _needed(directory)
+    from agent.depot import command
+
+    if enrol is not None and revoke is not None:
+        raise typer.BadParameter("give one of --enrol and --revoke", param_hint="--revoke")
+    if revoke is not None:
+        _revoke(place, revoke)
+        return
+    if enrol is not None:
+        print(command.enrol(place, enrol))
+        return
+    code = asyncio.run(
+        command.run_depot(
+            place, listen, out=_say, as_json=as_json, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca
+        )
+    )
+    raise typer.Exit(code)
+
+
+@app.command("ls")
+def list_uploads(context: typer.Context, directory: Directory = None, as_json: AsJson = False) -> None:
+    """List what the depot holds; also while it runs."""
+    place = _needed(directory or context.obj)
+    from agent.depot.command import list_uploads as uploads_of
+
+    uploads: list[dict[str, Any]] = list(uploads_of(place))
+    if as_json:
+        print_json(uploads)
+    elif uploads:
+        columns = ("station", "camera", "clip", "class", "name", "size", "finished", "receipts")
+        show(table(columns, map(_row, uploads)))
+    else:
+        print("The depot holds nothing.")
+
+
+@app.command()
+def verify(context: typer.Context, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Hash every object again and compare it with its name and with the catalogue."""
+    place = _needed(directory or context.obj)
+    from agent.depot.command import verify as verify_all
+
+    found = verify_all(place)
+    if as_json:
+        facts = {"uploads": found.uploads, "objects": found.objects, "bytes": found.size_bytes}
+        print_json(facts | {"problems": list(found.problems)})
+    else:
+        sizes = f"{count(found.objects, 'object')} ({size(found.size_bytes)}) of {count(found.uploads, 'upload')}"
+        print(f"Looked at {sizes}: " + ("all are whole." if not found.problems else "not all are whole."))
+    for problem in found.problems:
+        say_error(f"{problem}. Keep the depot as it is and tell the evidence manager.")
+    raise typer.Exit(Exit.FAILED if found.problems else Exit.DONE)
+
+
+def _revoke(place: Path, station: str) -> None:
+    from agent.depot import command
+
+    if not command.revoke_station(place, station):
+        say_error(f"{station} has no credential here. `ls` in the directory `stations` of the depot shows who has.")
+        raise typer.Exit(Exit.FAILED)
+    print(f"{station} can no longer speak to this depot; what it brought stays.")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _needed(directory: Path | None) -> Path:
+    if directory is None:
+        raise typer.BadParameter("give the depot's directory", param_hint="--dir")
+    return directory
+
+
+def _row(view: dict[str, Any]) -> tuple[str, ...]:
+    words = [shown(view[key]) for key in ("station", "camera", "clip", "class", "name")]
+    return (*words, size(view["size"]), shown(view["finished"]), str(view["receipts"]))

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Here
+
+
+def test_enrolling_prints_the_token_and_nothing_else(here: Here, tmp_path: Path) -> None:
+    ended = here("depot", "--dir", str(tmp_path / "depot"), "--enrol", "hub7")
+    assert (ended.code, ended.err) == (0, "")
+    token = ended.out.removesuffix("\n")
+    assert token.startswith("hub7.")
+    assert token.split() == [token]
+    assert token not in "".join(p.read_text() for p in (tmp_path / "depot" / "stations").iterdir())
+
+
+@pytest.mark.parametrize("words", [["--listen", "127.0.0.1:0"], ["ls"], ["verify"]])
+def test_a_depot_needs_its_directory(here: Here, words: list[str]) -> None:
+    ended = here("depot", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--dir" in ended.err
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "nowhere"])
+def test_an_address_that_is_not_safe_or_none_is_refused(here: Here, tmp_path: Path, listen: str) -> None:
+    ended = here("depot", "--dir", str(tmp_path), "--listen", listen)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("dock-agent: ")
+
+
+def test_the_directory_may_stand_before_the_verb(here: Here, tmp_path: Path) -> None:
+    here("depot", "--dir", str(tmp_path), "--enrol", "hub7")
+    before = here("depot", "--dir", str(tmp_path), "ls")
+    assert (before.code, before) == (before.code, here("depot", "ls", "--dir", str(tmp_path)))
+    assert "--dir" not in before.err
+
+
+def test_a_station_id_that_cannot_be_is_refused(here: Here, tmp_path: Path) -> None:
+    ended = here("depot", "--dir", str(tmp_path), "--enrol", "../hub7")
+    assert (ended.code, ended.out) == (1, "")
+    assert "not a station id" in ended.err
+
+
+def test_revoking_takes_the_credential_away_and_says_when_there_is_none(here: Here, tmp_path: Path) -> None:
+    here("depot", "--dir", str(tmp_path), "--enrol", "hub7")
+    ended = here("depot", "--dir", str(tmp_path), "--revoke", "hub7")
+    assert (ended.code, ended.err) == (0, "")
+    assert list((tmp_path / "stations").iterdir()) == []
+    again = here("depot", "--dir", str(tmp_path), "--revoke", "hub7")
+    assert (again.code, again.out) == (1, "")
+    assert "hub7 has no credential" in again.err
