@@ -1,0 +1,1 @@
+"""Measurements with a bar each; started by scripts/bench."""
