@@ -215,7 +215,7 @@ async def purge_spool(kit: Kit) -> int:
             objects.purged(tx, recorder, sha256)
         return chosen
 
-    async with kit.purging:
+    async with kit.purging.alone():
         chosen = await kit.ledger(choose)
         for sha256 in chosen:
             await kit.on_disk(lambda d=sha256: kit.spool.purge(d))  # type: ignore[misc]

@@ -16,6 +16,7 @@ from agent.ledger.objects import apply_gate, confirm_ready
 from agent.ledger.spool import Spool
 from agent.ports import EvidenceStore, StorePolicy
 from agent.services.doorbell import Doorbell
+from agent.services.turnstile import Turnstile
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Kit:
     disk: ThreadPoolExecutor
     stores: dict[str, EvidenceStore]
     settings: Settings
-    purging: asyncio.Lock = field(default_factory=asyncio.Lock)  # no object is recorded while others are destroyed
+    purging: Turnstile = field(default_factory=Turnstile)  # no object is recorded while others are destroyed
     work: Doorbell = field(default_factory=Doorbell)  # something may have become possible
     change: Doorbell = field(default_factory=Doorbell)  # something that people see has changed
 
