@@ -4,9 +4,8 @@ Rules: matching never raises and never hangs; what could make it slow is refused
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 NAME_MAX_BYTES = 255  # POSIX NAME_MAX; a longer component cannot come from a real medium
 PATTERN_MAX_CHARS = 500
@@ -16,7 +15,6 @@ _PIECE = re.compile(
 )
 _REPEAT = re.compile(r"[*+?{]")
 _BACK_REFERENCE = re.compile(r"\\[1-9]")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +22,12 @@ class Glob:
     """A path pattern: `*` and `?` stay inside a component, `**` is any components, `[` is itself."""
 
     text: str
-    parts: tuple[bytes, ...]
     ignore_case: bool
+    expression: re.Pattern[bytes] = field(compare=False, repr=False)
 
     def fits(self, path: bytes) -> bool:
         """Match a whole path."""
-        parts = folded(path, ignore_case=self.ignore_case).split(b"/")
-        return _fits(self.parts, parts, b"**", _component_fits)
+        return self.expression.fullmatch(folded(path, ignore_case=self.ignore_case) + b"/") is not None
 
 
 def folded(path: bytes, *, ignore_case: bool) -> bytes:
@@ -45,7 +42,7 @@ def compile_glob(text: str, *, ignore_case: bool) -> Glob:
         raise ValueError("must be a relative path without empty, '.' or '..' components")
     if any(b"**" in part and part != b"**" for part in parts):
         raise ValueError("'**' must stand alone between slashes")
-    return Glob(text, parts, ignore_case)
+    return Glob(text, ignore_case, _expression(parts))
 
 
 def compile_pattern(text: str, *, groups: frozenset[str], ignore_case: bool) -> tuple[re.Pattern[bytes], int]:
@@ -101,27 +98,30 @@ def _choices(repeat: str) -> int:
     return int(high) - int(low or 0) + 1 if high else NAME_MAX_BYTES
 
 
-def _component_fits(pattern: bytes, component: bytes) -> bool:
-    return _fits(pattern, component, ord("*"), lambda want, got: want in {got, ord("?")})
+def _expression(parts: Sequence[bytes]) -> re.Pattern[bytes]:
+    """Write a glob as an expression over a path that ends in a slash, whose work grows with the path's length only.
 
-
-def _fits(pattern: Sequence[_T], items: Sequence[_T], star: _T, same: Callable[[_T, _T], bool]) -> bool:
-    """Match items against a pattern in which `star` is any run of items, in at most len * len steps.
-
-    Only the last star is ever widened: what an earlier one could take, the later one can take as well.
+    Only the last run of anything is ever widened: what an earlier one could take, the last one can take as well. So all
+    others take as little as they can and, being atomic, never try again.
     """
-    at = item = resume = 0
-    after_star = -1
-    while item < len(items):
-        if at < len(pattern) and pattern[at] == star:
-            at += 1
-            after_star, resume = at, item
-        elif at < len(pattern) and same(pattern[at], items[item]):
-            at += 1
-            item += 1
-        elif after_star >= 0:
-            resume += 1
-            at, item = after_star, resume
+    runs: list[list[bytes]] = [[]]
+    for part in parts:
+        if part == b"**":
+            runs.append([])
         else:
-            return False
-    return all(left == star for left in pattern[at:])
+            runs[-1].append(_component(part) + b"/")
+    return re.compile(_widened((b"".join(run) for run in runs), b"(?:[^/]*+/)"))
+
+
+def _component(pattern: bytes) -> bytes:
+    pieces = (b"[^/]".join(map(re.escape, piece.split(b"?"))) for piece in pattern.split(b"*"))
+    return _widened(pieces, b"[^/]")
+
+
+def _widened(pieces: Iterable[bytes], unit: bytes) -> bytes:
+    """Put any number of `unit` between the pieces."""
+    first, *others = pieces
+    if not others:
+        return first
+    *middle, last = others
+    return first + b"".join(b"(?>" + unit + b"*?" + piece + b")" for piece in middle if piece) + unit + b"*" + last

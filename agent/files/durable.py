@@ -7,6 +7,7 @@ nothing is retried on the same descriptor, because the kernel forgets failed pag
 
 import contextlib
 import errno
+import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ from agent.files.kernel import rename_new, start_writeback
 
 WRITEBACK_STEP_BYTES = 8 << 20
 """How much is written before the kernel is asked to start writing it out."""
+DIRECT_FROM_BYTES = 4 << 20
+"""From this size on, going past the page cache pays."""
 
 
 def sync_directory(path: Path) -> None:
@@ -52,13 +55,19 @@ class DurablePart:
     Methods block; call them from a worker thread. Not thread safe.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Create `path`, which must not exist. Raises OSError."""
+    def __init__(self, path: Path, *, expected_bytes: int = 0) -> None:
+        """Create `path`, which must not exist; `expected_bytes` may be wrong. Raises OSError.
+
+        Large files go past the page cache, as long as what is written starts at a page and is made of whole ones: that
+        costs a fraction of the processor's time, an error of the disk comes with its own write, and who reads the file
+        later reads the disk.
+        """
         self.path = path
         self.size_bytes = 0
         self._written_out = 0
         self._synced = False
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._direct = expected_bytes >= DIRECT_FROM_BYTES and _set_direct(self._fd, direct=True)
 
     def __enter__(self) -> Self:
         """Hand out the part itself."""
@@ -74,16 +83,29 @@ class DurablePart:
         fd, self._fd = self._fd, -1
         try:
             while view:
-                done = os.write(fd, view)
+                done = self._write(fd, view)
                 view = view[done:]
                 self.size_bytes += done
         except OSError:
             os.close(fd)  # what the file holds now is not what was given: it can never be published
             raise
         self._fd = fd
-        if self.size_bytes - self._written_out >= WRITEBACK_STEP_BYTES:
+        if self._direct:
+            self._written_out = self.size_bytes
+        elif self.size_bytes - self._written_out >= WRITEBACK_STEP_BYTES:
             start_writeback(self._fd, self._written_out, self.size_bytes - self._written_out)
             self._written_out = self.size_bytes
+
+    def _write(self, fd: int, view: memoryview) -> int:
+        try:
+            return os.write(fd, view)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not self._direct:
+                raise
+        # Not made of whole pages, as the end of most files: nothing was written, the rest goes the ordinary way.
+        _set_direct(fd, direct=False)
+        self._direct = False
+        return os.write(fd, view)
 
     def publish(self, target: Path, mode: int = 0o400) -> None:
         """Make the bytes durable under `target`, which must not exist.
@@ -134,6 +156,16 @@ class DurablePart:
                 os.close(fd)
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+def _set_direct(fd: int, *, direct: bool) -> bool:
+    """Choose whether writes go past the page cache; returns whether they do. Some file systems cannot."""
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT if direct else flags & ~os.O_DIRECT)
+    except OSError:
+        return False
+    return direct
 
 
 class BlockReader:

@@ -25,6 +25,7 @@ async def main():
         threading.Event().wait()
     read_end, write_end = open_pipe()
     os.write(write_end, b"clip")
+    os.close(write_end)
     global reading
     reading = asyncio.ensure_future(Drain("1").run(read_end, sink, most_bytes=4, stall_s=60))
     await stuck.wait()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.clip import BayName
+from agent.core.clip import BayName, Entry
 from agent.core.errors import CameraError, ReaderFailed
 from agent.devices.reader.camera import ReaderCamera, open_camera
 from agent.devices.reader.process import READER_ARGV
@@ -18,6 +18,7 @@ from agent.ports import Docked
 
 MEMORY_KIB = 30 << 10
 START_S = 0.2
+FAT_MOST_BYTES = (4 << 30) - 1
 HEAVY = {"asyncio", "agent.core", "agent.ports", "dataclasses", "pathlib", "ctypes", "logging", "subprocess"}
 
 
@@ -69,7 +70,9 @@ async def test_a_reader_holds_its_socket_and_the_camera_and_nothing_else(tmp_pat
     secret.close()
     assert held == ["/dev/null", "/dev/null", str(card), "pipe", "socket"]
     assert {each.split("=")[0] for each in environment.split("\0") if each} <= {"LANG", "PATH"}
-    assert [line.split()[4] for line in limits.splitlines() if line.startswith("Max core file size")] == ["0"]
+    allowed = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()}
+    assert allowed["Max core file size"] == ["0", "0"]
+    assert allowed["Max processes"] == ["0", "0"]
 
 
 async def test_a_reader_ends_by_itself_when_the_agent_hangs_up(tmp_path: Path) -> None:
@@ -117,6 +120,27 @@ async def test_no_descriptor_is_left_behind(tmp_path: Path) -> None:
     for _ in range(3):
         await use()
     assert open_descriptors() <= before
+
+
+async def test_a_file_of_4_gib_less_one_byte_is_read_to_its_end(tmp_path: Path) -> None:
+    """The largest that FAT can hold."""
+    with (tmp_path / "a.mp4").open("wb") as file:
+        file.truncate(FAT_MOST_BYTES)
+        file.seek(FAT_MOST_BYTES - 4)
+        file.write(b"last")
+    camera = await open_folder(tmp_path)
+    ((entry,),) = [batch async for batch in camera.list()]
+    assert isinstance(entry, Entry)
+    count, tail = 0, b""
+
+    def measure(block: memoryview, /) -> None:
+        nonlocal count, tail
+        count += len(block)
+        tail = (tail + bytes(block[-4:]))[-4:]
+
+    await camera.read(entry, measure)
+    await camera.close()
+    assert (entry.size_bytes, count, tail) == (FAT_MOST_BYTES, FAT_MOST_BYTES, b"last")
 
 
 def test_the_reader_runs_isolated_from_its_surroundings() -> None:

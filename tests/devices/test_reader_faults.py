@@ -18,6 +18,7 @@ from agent.core.errors import (
     ReaderFailed,
     ReaderStalled,
 )
+from agent.devices.drivers.driver import BLOCK_BYTES
 from agent.devices.reader.camera import ReaderCamera, open_camera
 from agent.ports import Camera, Docked, Refused
 
@@ -31,7 +32,7 @@ NONSENSE = [
     "endless_line", "endless_lines", "endless_empty", "endless_full", "batch_too_large", "done_is_no_word",
     "rows_are_none", "row_is_text", "path_up", "path_absolute", "path_empty", "path_nul", "path_no_hex",
     "path_no_text", "path_endless", "size_negative", "size_true", "size_fraction", "size_beyond_all",
-    "reason_is_prose", "unknown_problem",
+    "reason_is_prose", "unknown_problem", "floods_stderr", "hangs_up_and_lives",
 ]  # fmt: skip
 
 
@@ -72,6 +73,52 @@ async def test_an_answer_that_comes_too_late_is_skipped() -> None:
     camera = await bad_camera("stale_answers_first")
     assert await listed(camera) == [ENTRY]
     await closes_in_time(camera)
+
+
+async def test_of_two_answers_the_second_is_skipped() -> None:
+    camera = await bad_camera("answers_twice")
+    assert await listed(camera) == [ENTRY]
+    assert await listed(camera) == [ENTRY]
+    await closes_in_time(camera)
+
+
+async def test_descriptors_that_a_reader_sends_do_not_arrive() -> None:
+    camera = await bad_camera("sends_descriptors")
+    before = open_descriptors()
+    for _ in range(3):
+        assert await listed(camera) == [ENTRY]
+    assert open_descriptors() == before
+    await closes_in_time(camera)
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+async def test_what_a_reader_has_started_ends_with_it(end: str) -> None:
+    camera = await bad_camera("leaves_children")
+    leader = camera._process.pid
+    assert await listed(camera) == [ENTRY]
+    assert group_of(leader) > 1
+    if end == "kill":
+        camera._process.kill()
+    await closes_in_time(camera)
+    async with asyncio.timeout(10):
+        while group_of(leader):  # noqa: ASYNC110 - the kernel tells nobody when they are gone
+            await asyncio.sleep(0.01)
+
+
+def group_of(leader: int) -> int:
+    """How many processes of a group still live."""
+    living = 0
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, group = place.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        living += int(group) == leader and state != "Z"
+    return living
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def test_a_reader_that_dies_leaves_its_status_and_last_words() -> None:
@@ -121,7 +168,7 @@ async def test_a_reader_without_facts_is_not_opened() -> None:
 async def test_odd_facts_are_left_out_and_a_serial_can_always_be_stored() -> None:
     camera = await bad_camera("odd_facts")
     assert camera.facts.serial is not None
-    assert camera.facts.serial.encode("utf-8").endswith(b"xxx")
+    assert camera.facts.serial.encode("utf-8").startswith(b"\\x00\\ud800xxx"), "a text may not end at its first byte"
     assert (camera.facts.model, camera.facts.battery_percent, camera.facts.capacity_bytes) == (None, None, None)
     await closes_in_time(camera)
 
@@ -149,6 +196,9 @@ async def test_a_reader_that_cannot_be_started_says_so() -> None:
     ("mode", "expected"),
     [
         ("sends_for_ever", ClipChanged),
+        ("sends_one_more", ClipChanged),
+        ("hangs_up_in_mid_reading", ReaderFailed),
+        ("floods_stderr_in_mid_reading", ReaderFailed),
         ("sends_less_than_it_says", ReaderFailed),
         ("sends_less", ClipUnreadable),
         ("denies_what_it_sent", ReaderFailed),
@@ -178,7 +228,7 @@ async def test_a_mark_is_handed_on_as_the_reader_gave_it() -> None:
     await closes_in_time(camera)
 
 
-@pytest.mark.parametrize("mode", ["sends_nothing", "sends_half_and_hangs", "has_no_finish"])
+@pytest.mark.parametrize("mode", ["sends_nothing", "sends_half_and_hangs", "has_no_finish", "keeps_the_pipe_open"])
 async def test_a_reading_without_progress_stalls(mode: str) -> None:
     camera = await bad_camera(mode, stall_s=SHORT_STALL_S)
     with pytest.raises(ReaderStalled):
@@ -244,7 +294,8 @@ async def test_a_camera_that_stalls_for_ever_is_given_up(tmp_path: Path) -> None
 
 
 async def test_a_stalled_reading_can_be_cancelled(tmp_path: Path) -> None:
-    camera = await faulty_camera(tmp_path, faults={"stall_after_bytes": 1000})
+    camera = await faulty_camera(tmp_path, faults={"stall_after_bytes": BLOCK_BYTES})
+    (tmp_path / "card" / "DCIM" / "a.mp4").write_bytes(bytes(BLOCK_BYTES + 1))
     first, _ = await both_clips(camera)
     loop, begun = asyncio.get_running_loop(), asyncio.Event()
 
@@ -324,6 +375,20 @@ async def test_a_bad_spot_costs_one_clip_only(tmp_path: Path) -> None:
     assert not isinstance(caught.value, ClipChanged)
     assert got == CLIP[:5000]
     assert await read(camera, second) == CLIP
+    await closes_in_time(camera)
+
+
+async def test_a_folder_that_cannot_be_listed_costs_no_other(tmp_path: Path) -> None:
+    camera = await faulty_camera(tmp_path, faults={"unreadable_folders": ["DCIM/bad"]})
+    for folder in ("bad/below", "good"):
+        (tmp_path / "card/DCIM" / folder).mkdir(parents=True)
+        for name in ("c.mp4", "d.mp4"):
+            (tmp_path / "card/DCIM" / folder / name).write_bytes(b"1")
+    assert [row.path for row in await listed(camera) if isinstance(row, Entry)][2:] == [
+        b"DCIM/good/c.mp4",
+        b"DCIM/good/d.mp4",
+    ]
+    assert [row for row in await listed(camera) if isinstance(row, Refused)] == [Refused(b"DCIM/bad", "unreadable")]
     await closes_in_time(camera)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 MODE = sys.argv[1]
@@ -58,6 +59,35 @@ def raw(text: bytes) -> Any:
     return lambda _request: say(text)
 
 
+def answer_twice(request: dict[str, Any]) -> None:
+    answer(request, {"rows": [ENTRY], "done": True})
+    answer(request, {"rows": [ENTRY | {"path": b"second.mp4".hex()}], "done": True})
+
+
+def flood_stderr(_request: dict[str, Any]) -> None:
+    while True:
+        os.write(2, b"x" * 4096)
+
+
+def hang_up(_request: dict[str, Any]) -> None:
+    CONTROL.close()
+    hang()
+
+
+def leave_children(request: dict[str, Any]) -> None:
+    """Answer, and leave processes behind that hold everything open and are deaf to what can be heard."""
+    for _ in range(3):
+        if os.fork() == 0:
+            hang()
+    answer(request, {"rows": [ENTRY], "done": True})
+
+
+def send_descriptors(request: dict[str, Any]) -> None:
+    fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(200)]
+    line = json.dumps({"id": request["id"], "ok": {"rows": [ENTRY], "done": True}}).encode() + b"\n"
+    socket.send_fds(CONTROL, [line], fds)
+
+
 def stale_answer_first(request: dict[str, Any]) -> None:
     say(b'{"id": 1, "ok": {}}\n')
     answer(request, {"rows": [ENTRY], "done": True})
@@ -98,6 +128,11 @@ LISTING: dict[str, Any] = {
     "unknown_problem": lambda request: say(
         json.dumps({"id": request["id"], "error": {"code": "lunch", "text": "\x1b\n", "errno": 0}}).encode() + b"\n"
     ),
+    "answers_twice": answer_twice,
+    "floods_stderr": flood_stderr,
+    "hangs_up_and_lives": hang_up,
+    "leaves_children": leave_children,
+    "sends_descriptors": send_descriptors,
     "stale_answers_first": stale_answer_first,
 }  # fmt: skip
 
@@ -111,40 +146,66 @@ MARKS: dict[str, object] = {
 }
 
 
+def send_and_hang(pipe: int, count: int) -> None:
+    os.write(pipe, bytes(count))
+    hang()
+
+
+def send_half_and_die(pipe: int) -> None:
+    os.write(pipe, bytes(500))
+    die({})
+
+
+def send_half_and_flood(pipe: int) -> None:
+    os.write(pipe, bytes(500))
+    flood_stderr({})
+
+
+def send_for_ever(pipe: int) -> None:
+    with suppress(BrokenPipeError):
+        while True:
+            os.write(pipe, bytes(1 << 20))
+
+
+def keep_the_pipe_open(pipe: int) -> None:
+    os.write(pipe, bytes(1000))
+    if os.fork() == 0:
+        hang()
+
+
+def hang_up_and_send(pipe: int) -> None:
+    os.write(pipe, bytes(500))
+    CONTROL.close()
+    os.write(pipe, bytes(500))
+    os.close(pipe)
+    hang()
+
+
+SENDING: dict[str, Any] = {
+    "sends_nothing": lambda _pipe: hang(),
+    "sends_half_and_hangs": lambda pipe: send_and_hang(pipe, 500),
+    "sends_half_and_dies": send_half_and_die,
+    "sends_for_ever": send_for_ever,
+    "sends_one_more": lambda pipe: os.write(pipe, bytes(1001)),
+    "keeps_the_pipe_open": keep_the_pipe_open,
+    "hangs_up_in_mid_reading": hang_up_and_send,
+    "floods_stderr_in_mid_reading": send_half_and_flood,
+    "sends_less_than_it_says": lambda pipe: os.write(pipe, bytes(999)),
+    "sends_less": lambda pipe: os.write(pipe, bytes(999)),
+}
+SAYS_IT_SENT = {"sends_less": 999, "denies_what_it_sent": 10}
+
+
 def read(request: dict[str, Any], pipe: int) -> None:
     """Play one reading of ENTRY, then answer `finish`."""
     state = {"size": ENTRY["size"], "mtime_ns": ENTRY["mtime_ns"]}
     answer(request, state)
-    sent = 1000
-    match MODE:
-        case "sends_nothing":
-            hang()
-        case "sends_half_and_hangs":
-            os.write(pipe, bytes(500))
-            hang()
-        case "sends_half_and_dies":
-            os.write(pipe, bytes(500))
-            die(request)
-        case "sends_for_ever":
-            try:
-                while True:
-                    os.write(pipe, bytes(1 << 20))
-            except BrokenPipeError:
-                pass
-        case "sends_less_than_it_says":
-            os.write(pipe, bytes(999))
-        case "sends_less":
-            sent = os.write(pipe, bytes(999))
-        case "denies_what_it_sent":
-            os.write(pipe, bytes(1000))
-            sent = 10
-        case _:
-            os.write(pipe, bytes(1000))
+    SENDING.get(MODE, lambda pipe: os.write(pipe, bytes(1000)))(pipe)
     os.close(pipe)
     request, _ = ask()
     if MODE == "has_no_finish":
         hang()
-    finish = {"sent": sent, **state, "mark": MARKS.get(MODE, "1:2:3")}
+    finish = {"sent": SAYS_IT_SENT.get(MODE, 1000), **state, "mark": MARKS.get(MODE, "1:2:3")}
     if MODE == "mark_missing":
         del finish["mark"]
     answer(request, finish)
@@ -154,7 +215,7 @@ def main() -> None:
     request, _ = ask()
     facts: dict[str, object] = {"serial": "BAD", "battery_percent": 900, "capacity_bytes": -1}
     if MODE == "odd_facts":
-        facts |= {"serial": "\ud800" + "x" * 1000, "model": 7, "battery_percent": True}
+        facts |= {"serial": "\0\ud800" + "x" * 1000, "model": 7, "battery_percent": True}
     answer(request, {"facts": None if MODE == "no_facts" else facts, "can_wipe": False})
     while True:
         request, pipe = ask()

@@ -2,11 +2,19 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from agent.files.kernel import file_system_of, rename_new, start_writeback, sync_file_system
+from agent.files.kernel import (
+    file_system_of,
+    rename_new,
+    start_writeback,
+    sync_file_system,
+    write_out,
+)
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the one tmpfs that every Linux has
 
@@ -76,3 +84,38 @@ def test_the_file_system_of_nothing_is_an_error_with_its_path(tmp_path: Path) ->
         file_system_of(tmp_path / "nowhere")
     assert caught.value.errno == errno.ENOENT
     assert caught.value.filename == str(tmp_path / "nowhere")
+
+
+def test_bytes_can_be_handed_to_the_disk(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("wb") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        write_out(file.fileno(), 0, 1 << 20)
+
+
+def test_bytes_that_no_disk_takes_are_no_success() -> None:
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(OSError, match="Illegal seek"):
+            write_out(writing, 0, 1)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_kept_memory_is_not_faulted_in_again() -> None:
+    script = (
+        "import resource, sys\n"
+        "from agent.files.kernel import keep_freed_memory\n"
+        "keep_freed_memory(int(sys.argv[1]), blocks_up_to=4 << 20)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(200):\n"
+        "    bytearray(1 << 20)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+
+    def faults(kept_bytes: int) -> int:
+        command = [sys.executable, "-c", script, str(kept_bytes)]
+        return int(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)  # noqa: S603
+
+    assert faults(32 << 20) < 2000 < faults(0)

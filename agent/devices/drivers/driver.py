@@ -12,6 +12,9 @@ from typing import Protocol
 BLOCK_BYTES = 1 << 20
 """How much a source sends at once; also the size of the pipe."""
 
+PATH_BYTES = 4096
+"""The longest path that is offloaded: PATH_MAX, beyond which no other program could name the file either."""
+
 GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESHUTDOWN})
 """What the kernel says when the device itself has left."""
 

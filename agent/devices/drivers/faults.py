@@ -2,9 +2,10 @@
 
 The keys of `faults` in the script; byte counts are over everything read in this docking and hit exactly:
 `vanish_after_bytes`, `stall_after_bytes` (hangs for ever, deaf to SIGTERM), `garbage_after_bytes` (talks nonsense on
-the control socket), `die_after_bytes`, `change_after_bytes` with `change` = "append" (default) or "rewrite" (other
-bytes, same size and time), `medium_error_at` = {"glob", "offset"}, `lie_about_size` (bytes added to every claim),
-`endless_listing`. Beside them `rate_bytes_s` slows the camera down.
+the control socket), `die_after_bytes`, `change_after_bytes` with `change` = "append" (default), "truncate" or
+"rewrite" (other bytes, same size and time), `medium_error_at` = {"glob", "offset"}, `lie_about_size` (bytes added to
+every claim), `endless_listing`, `long_listing` (so many names before the true ones), `unreadable_folders` = [glob,
+...]. Beside them `rate_bytes_s` slows the camera down.
 """
 
 import errno
@@ -23,6 +24,7 @@ _GARBAGE = b"\x00\xff this is {no answer\n"
 _EXIT = 70
 _LEAST_STEP = 4096
 _STEPS_PER_S = 20
+_AHEAD_S = 0.01
 
 
 def whole_number(script: Script, key: str) -> int | None:
@@ -49,20 +51,21 @@ def _die() -> None:
 class Faults:
     """Counts what was read in this docking and lets each fault happen at its byte."""
 
-    def __init__(self, script: Script, change: Callable[[bool], None]) -> None:
-        """`change` alters the file being read; its argument asks for the same size and time."""
+    def __init__(self, script: Script, change: Callable[[str], None]) -> None:
+        """`change` alters the file being read; its argument says how."""
         faults = script.get("faults")
         self._script: Script = faults if isinstance(faults, dict) else {}
         self._rate = whole_number(script, "rate_bytes_s")
+        self._due = 0.0  # of the monotonic clock: when the last byte that was sent would have come off the medium
         self._read_bytes = 0
         self.vanished = False
-        rewrite = self._script.get("change") == "rewrite"
+        how = str(self._script.get("change", "append"))
         actions: dict[str, Callable[[], None]] = {
             "vanish_after_bytes": self._vanish,
             "stall_after_bytes": _hang,
             "garbage_after_bytes": _talk_nonsense,
             "die_after_bytes": _die,
-            "change_after_bytes": lambda: change(rewrite),
+            "change_after_bytes": lambda: change(how),
         }
         wanted = ((whole_number(self._script, key), action) for key, action in actions.items())
         self._pending = [(at, action) for at, action in wanted if at is not None]
@@ -76,6 +79,16 @@ class Faults:
     def endless(self) -> bool:
         """Whether the listing never ends."""
         return self._script.get("endless_listing") is True
+
+    @property
+    def long_listing(self) -> int:
+        """How many names the listing shows that lead nowhere."""
+        return whole_number(self._script, "long_listing") or 0
+
+    def is_unreadable(self, folder: bytes) -> bool:
+        """Whether what lies in this folder cannot be listed."""
+        globs = self._script.get("unreadable_folders")
+        return isinstance(globs, list) and any(fnmatchcase(os.fsdecode(folder), str(glob)) for glob in globs)
 
     def _vanish(self) -> None:
         self.vanished = True
@@ -106,4 +119,7 @@ class Faults:
         """Count what was read, and take the time that the script's rate demands."""
         self._read_bytes += count
         if self._rate:
-            time.sleep(count / self._rate)
+            now = time.monotonic()
+            # A camera reads a little ahead of what is asked; what was not asked for in time is lost.
+            self._due = max(self._due, now - _AHEAD_S) + count / self._rate
+            time.sleep(max(0.0, self._due - now))

@@ -9,7 +9,8 @@ camera is there as long as the script is the very file that was opened.
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
 
 from agent.devices.drivers.driver import DriverError, Facts, Found, Source
 from agent.devices.drivers.faults import Faults, Script, whole_number
@@ -120,8 +121,25 @@ class SimulatedDriver(FolderDriver):
     def walk(self) -> Iterator[Found]:
         """Walk the card, with the script's lies."""
         if self._faulty().endless:
-            return _endless()
-        return (self._claimed(found) for found in super().walk())
+            return _made_up(count())
+        made_up = _made_up(range(1, self._faulty().long_listing + 1))
+        return chain(made_up, self._readable(self._claimed(found) for found in super().walk()))
+
+    def _readable(self, walk: Iterator[Found]) -> Iterator[Found]:
+        """Leave out what lies in folders that cannot be listed, but for the folders themselves."""
+        told: set[bytes] = set()
+        for found in walk:
+            folder = None if found is None else self._unreadable_above(found[0])
+            if folder is None:
+                yield found
+            elif folder not in told:
+                told.add(folder)
+                yield folder, "unreadable"
+
+    def _unreadable_above(self, path: bytes) -> bytes | None:
+        parts = path.split(b"/")
+        above = (b"/".join(parts[:number]) for number in range(1, len(parts)))
+        return next(filter(self._faulty().is_unreadable, above), None)
 
     def _faulty(self) -> Faults:
         assert self._faults is not None  # noqa: S101 - set while opening
@@ -138,15 +156,18 @@ class SimulatedDriver(FolderDriver):
         self._reading = path
         return SimulatedSource(self.medium, path, self._faulty(), fresh=fresh)
 
-    def _change(self, unnoticed: bool) -> None:  # noqa: FBT001 - a callback with one question
-        """Alter the file being read: append to it, or write other bytes and put its time back."""
+    def _change(self, how: str) -> None:
+        """Alter the file being read: append to it, cut it short, or write other bytes and put its time back."""
         if self._reading is None:
             return
         with self.medium.parent_of(self._reading) as (parent, name):
             fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             before = os.fstat(fd)
-            if not unnoticed:
+            if how == "truncate":
+                os.ftruncate(fd, before.st_size // 2)
+                return
+            if how == "append":
                 os.lseek(fd, 0, os.SEEK_END)
                 os.write(fd, b"\0")
                 return
@@ -157,8 +178,5 @@ class SimulatedDriver(FolderDriver):
             os.close(fd)
 
 
-def _endless() -> Iterator[Found]:
-    number = 0
-    while True:
-        number += 1
-        yield b"DCIM/%012d.MP4" % number, 1, 0
+def _made_up(numbers: Iterable[int]) -> Iterator[Found]:
+    return ((b"DCIM/%012d.MP4" % number, 1, 0) for number in numbers)

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Generator, Iterator
 from itertools import islice
 
-from agent.devices.drivers.driver import DriverError, Found
+from agent.devices.drivers.driver import PATH_BYTES, DriverError, Found
 from agent.devices.drivers.medium import DIRECTORY_FLAGS, Medium, open_quietly, refusal
 
 DEPTH_CAP = 40
@@ -92,13 +92,15 @@ class Walk:
         except OSError as error:
             return self._unreadable(error, path)
         reason = refusal(facts)
+        if reason is None and len(path) > PATH_BYTES:
+            reason = "path_too_long"
         if reason is None and self._capacity is not None and facts.st_size > self._capacity:
             reason = "larger_than_medium"  # a sparse file or a looped cluster chain
         return (path, facts.st_size, facts.st_mtime_ns) if reason is None else (path, reason)
 
     def _enter(self, level: _Level, name: bytes, facts: os.stat_result) -> Found:
         path = level.prefix + name
-        if reason := self._why_not_enter(facts):
+        if reason := self._why_not_enter(facts, len(path)):
             return (path, reason)
         fd = open_quietly(name, DIRECTORY_FLAGS, level.fd)
         opened = os.fstat(fd)
@@ -109,13 +111,15 @@ class Walk:
         self._levels.append(_Level(fd, path + b"/"))
         return None
 
-    def _why_not_enter(self, facts: os.stat_result) -> str | None:
+    def _why_not_enter(self, facts: os.stat_result, path_bytes: int) -> str | None:
         if facts.st_dev != self._medium.device:
             return "other_file_system"
         if facts.st_ino in self._visited:
             return "loop"
         if len(self._levels) > DEPTH_CAP:
             return "too_deep"
+        if path_bytes > PATH_BYTES:
+            return "path_too_long"
         return "too_many_directories" if len(self._visited) >= DIRECTORY_CAP else None
 
     def _unreadable(self, error: OSError, path: bytes) -> Found:

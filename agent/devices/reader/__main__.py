@@ -15,6 +15,7 @@ def main() -> None:
     """Limit this process, then serve."""
     for limit, value in (
         (resource.RLIMIT_CORE, 0),  # a core would hold footage
+        (resource.RLIMIT_NPROC, 0),  # it needs no other process nor thread (root is not held by this)
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_NOFILE, DESCRIPTORS),
     ):

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from agent.core.clip import Entry
 from agent.core.errors import ReaderFailed
+from agent.devices.drivers.driver import PATH_BYTES
 from agent.devices.reader.wire import BATCH_ROWS, message_of
 from agent.ports import CameraFacts, Mark, Refused
 
 Answer = dict[str, object]
 
 _MOST = 1 << 63
-_PATH_BYTES = 41 * 256
+_REFUSED_PATH_BYTES = PATH_BYTES + 256
+"""What is refused for the length of its path stands in a directory whose own path is short enough."""
 _REASON = re.compile(r"[a-z_]{1,40}")
 _MARK = re.compile(r"[!-~]{1,200}")
 _TEXT_CHARACTERS = 200
@@ -76,13 +78,13 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:_TEXT_CHARACTERS])
 
 
-def _path(value: object) -> bytes:
+def _path(value: object, most_bytes: int = PATH_BYTES) -> bytes:
     """A relative path that cannot lead anywhere else."""
     try:
         path = bytes.fromhex(value) if isinstance(value, str) else b""
     except ValueError:
         path = b""
-    if b"\0" in path or len(path) > _PATH_BYTES or any(part in (b"", b".", b"..") for part in path.split(b"/")):
+    if b"\0" in path or len(path) > most_bytes or any(part in (b"", b".", b"..") for part in path.split(b"/")):
         raise ReaderFailed("the reader names a file by a path that no camera can have")
     return path
 
@@ -106,13 +108,12 @@ def batch_of(answer: Answer) -> tuple[tuple[Entry | Refused, ...], bool]:
 def _row(row: object) -> Entry | Refused:
     if not isinstance(row, dict):
         raise ReaderFailed("the reader lists something that is no file")
-    path = _path(row.get("path"))
     reason = row.get("reason")
     if reason is None:
-        return Entry(path, _count(row, "size"), _number(row, "mtime_ns"))
+        return Entry(_path(row.get("path")), _count(row, "size"), _number(row, "mtime_ns"))
     if not isinstance(reason, str) or not _REASON.fullmatch(reason):
         raise ReaderFailed("the reader refuses a file without a usable reason")
-    return Refused(path, reason)
+    return Refused(_path(row.get("path"), _REFUSED_PATH_BYTES), reason)
 
 
 def existing_of(answer: Answer, asked: Sequence[bytes]) -> frozenset[bytes]:
@@ -144,8 +145,10 @@ def facts_of(answer: Answer) -> tuple[CameraFacts, bool]:
 
     def text(key: str) -> str | None:
         value = told.get(key)
-        # Half a surrogate pair would break whoever stores or shows it.
-        return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        # Half a surrogate pair breaks whoever stores or shows it, and for SQLite a NUL ends the text.
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
     def number(key: str, most: int) -> int | None:
         value = told.get(key)

@@ -28,7 +28,7 @@ from agent.devices.reader.answers import (
 )
 from agent.devices.reader.drain import Drain, open_pipe
 from agent.devices.reader.process import READER_ARGV, START_S, ReaderProcess
-from agent.devices.reader.wire import BATCH_BYTES
+from agent.devices.reader.wire import BATCH_BYTES, BATCH_ROWS
 from agent.ports import CameraFacts, Docked, Mark, Refused, Sink, Wiper
 
 ROWS_CAP = 1_200_000
@@ -112,7 +112,7 @@ class ReaderCamera:
             if mine != self._listing:
                 raise CameraError("a listing was overtaken by a later one of the same camera", hint="")
             batch, done = batch_of(await self.ask({"verb": verb}, "list the camera"))
-            rows += max(1, len(batch))  # an empty batch is a sign of life, but not without end
+            rows += len(batch) or BATCH_ROWS  # an empty batch is a sign of life, but not without end
             if rows > self._rows_cap:
                 self._process.kill()
                 raise ReaderFailed(f"the camera's listing does not end: {self._rows_cap} files and still more")

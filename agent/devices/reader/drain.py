@@ -5,10 +5,12 @@ The bytes are counted here, by us. Time is measured by progress: as long as byte
 
 import asyncio
 import fcntl
+import mmap
 import os
 import select
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import cycle
 
 from agent.core.errors import ClipChanged, ReaderStalled
 from agent.devices.apart import run_apart
@@ -27,22 +29,27 @@ def open_pipe() -> tuple[int, int]:
 
 
 class Drain:
-    """One buffer, made at the first use, and a thread for each reading. One reading at a time."""
+    """Two buffers in turn, made at the first use, and a thread for each reading. One reading at a time."""
 
     def __init__(self, bay: str) -> None:
         """`bay` names the threads."""
         self._bay = bay
-        self._buffer = memoryview(b"")
+        self._buffers: list[memoryview] = []
 
     async def run(self, pipe: int, sink: Sink, *, most_bytes: int, stall_s: float) -> int:
         """Pass everything from `pipe` to `sink` until its end; return how many bytes there were.
 
+        A block stays as it is until the sink's next call has returned: the other buffer is filled meanwhile. The last
+        call brings an empty block.
         Raises ClipChanged beyond `most_bytes` (the sink does not see the surplus), ReaderStalled when nothing comes
         for `stall_s`, and what the sink raises. Cancellation: `sink` is not called again, and its running call has
         returned, so that what it writes to can be dropped safely.
         """
-        if not self._buffer:
-            self._buffer = memoryview(bytearray(BLOCK_BYTES))
+        if not self._buffers:
+            # Anonymous maps begin at a page, which lets the spool write them past the page cache; shared ones keep
+            # their pages when a process is forked in the middle of such a write.
+            flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
+            self._buffers = [memoryview(mmap.mmap(-1, BLOCK_BYTES, flags=flags)) for _ in range(2)]
         stop = os.eventfd(0, os.EFD_CLOEXEC)
         try:
             work = run_apart(f"reader-{self._bay}", self._drain, pipe, stop, sink, most_bytes, stall_s)
@@ -55,20 +62,27 @@ class Drain:
         waiting.register(pipe, select.POLLIN)
         waiting.register(stop, select.POLLIN)
         total = 0
-        while True:
-            ready = {fd for fd, _event in waiting.poll(stall_s * _MS_PER_S)}
-            if stop in ready:
-                return total
-            if not ready:
-                raise ReaderStalled(f"the camera gave nothing for {stall_s:g} s, {total} bytes into a file")
-            count = os.readv(pipe, [self._buffer])
-            if not count:
-                return total
+        for buffer in cycle(self._buffers):
+            count = 0
+            while count < len(buffer):  # whole blocks: each one costs the sink a few thread switches
+                ready = {fd for fd, _event in waiting.poll(stall_s * _MS_PER_S)}
+                if stop in ready:
+                    return total
+                if not ready:
+                    raise ReaderStalled(f"the camera gave nothing for {stall_s:g} s, {total + count} bytes into a file")
+                more = os.readv(pipe, [buffer[count:]])
+                if not more:
+                    break
+                count += more
             total += count
             if total > most_bytes:
                 raise ClipChanged(f"a file gave more than the {most_bytes} bytes that were listed")
-            with self._buffer[:count] as block:
-                sink(block)
+            if count:
+                sink(buffer[:count])
+            if count < len(buffer):
+                break
+        sink(memoryview(b""))
+        return total
 
 
 async def _finished(work: Future[int], stop: int) -> int:

@@ -2,10 +2,12 @@
 
 A reader whose camera has stopped answering may sit in uninterruptible sleep, where even SIGKILL waits until the
 camera's port loses power. `close` gives up on such a process: the event loop's child watcher reaps it whenever the
-kernel lets it go, and nothing of ours waits for it.
+kernel lets it go, and nothing of ours waits for it. What it has started itself goes with it: a reader leads a process
+group of its own.
 """
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -25,6 +27,8 @@ START_S = 10.0
 _PATIENCE_S = ((None, 0.5), (signal.SIGTERM, 0.5), (signal.SIGKILL, 1.0))
 """What is done to end a reader, and how long each step may take."""
 _LAST_WORDS_BYTES = 2048
+_WORDS_BYTES = 256 << 10
+"""A reader that says more than this on stderr is ended: the event loop serves the other bays, too."""
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
@@ -34,12 +38,29 @@ class _Witness(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self._words = b""
+        self._heard_bytes = 0
+        self._pid = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)  # noqa: S101 - for the type checker
+        self._pid = transport.get_pid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - only stderr is a pipe
         self._words = (self._words + data)[-_LAST_WORDS_BYTES:]
+        self._heard_bytes += len(data)
+        if self._heard_bytes > _WORDS_BYTES:
+            self.signal(signal.SIGKILL)
 
     def process_exited(self) -> None:
+        self.signal(signal.SIGKILL)  # what it has left behind; its number stays theirs as long as one of them lives
+        self._pid = 0
         self.ended.set()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and whatever it has started; harmless when it is gone."""
+        if self._pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, number)
 
     def last_words(self) -> str:
         text = self._words.decode("utf-8", "backslashreplace").strip()
@@ -133,9 +154,8 @@ class ReaderProcess:
         return ReaderFailed(f"{error} ({'; '.join(facts)})") if facts else error
 
     def kill(self) -> None:
-        """Kill the process; harmless when it is gone."""
-        with suppress(ProcessLookupError):
-            self._transport.kill()
+        """Kill the process and its children; harmless when it is gone."""
+        self._witness.signal(signal.SIGKILL)
 
     async def close(self) -> None:
         """Hang up, then ask, then force; returns within two seconds whatever happens. Idempotent."""
@@ -143,8 +163,7 @@ class ReaderProcess:
         try:
             for number, patience_s in _PATIENCE_S:
                 if number is not None:
-                    with suppress(ProcessLookupError):
-                        self._transport.send_signal(number)
+                    self._witness.signal(number)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(patience_s):
                         await self._witness.ended.wait()

@@ -26,7 +26,7 @@ LINE_BYTES = 64 << 10
 """No line is longer, in either direction."""
 BATCH_ROWS = 500
 BATCH_BYTES = 40_000
-"""A batch ends once it is this long; the longest path (41 x 256 bytes, as hex) still fits in the line."""
+"""A batch ends once it is this long; the longest path (4096 + 256 bytes, as hex) still fits in the line."""
 BATCH_S = 1.0
 """A walk that finds nothing for this long says so with an empty batch: that is its sign of life."""
 
