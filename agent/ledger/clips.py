@@ -138,42 +138,12 @@ def reconcile(tx: Tx, recorder: Recorder, listing: Listing, batch: Iterable[Sigh
     return count
 
 
-def finish_listing(tx: Tx, recorder: Recorder, listing: Listing) -> ListingCount:
-    """After a *complete* walk: settle the clips that it did not show.
-
-    A copy whose unlink was acknowledged is gone; any other is missing, and a clip that was never copied is lost.
-    """
-    count = ListingCount()
-    rows = tx.conn.execute(
-        f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND listing <> ?"  # noqa: S608
-        " AND copy IN ('present', 'wipe_intended') ORDER BY number",
-        (listing.camera, listing.number),
-    ).fetchall()
-    for clip in map(clip_of, rows):
-        _settle_unlisted(tx, recorder, clip, count)
-    return count
-
-
 def unlinked(tx: Tx, recorder: Recorder, clip: ClipId, session: SessionId) -> Clip:
     """The reader says that it has unlinked the file; only a fresh walk makes the copy gone."""
     was = get(tx, clip)
     if was.copy is not Copy.WIPE_INTENDED:
         raise IllegalMove(f"Clip {clip} was unlinked without an intent.")
     return move(tx, recorder, was, Move("copy.unlinked", unlinked_in=session, problem=was.problem))
-
-
-def _settle_unlisted(tx: Tx, recorder: Recorder, clip: Clip, count: ListingCount) -> None:
-    if clip.copy is Copy.WIPE_INTENDED and clip.unlinked_in is not None:
-        move(tx, recorder, clip, Move("copy.gone", copy=Copy.GONE, problem=clip.problem))
-        count.gone += 1
-        return
-    if clip.copy is Copy.WIPE_INTENDED:  # an intent alone destroys nothing: it is not there, and not by our hand
-        clip = move(tx, recorder, clip, Move("copy.intent_dropped", copy=Copy.PRESENT, problem=clip.problem))
-    lost = Custody.LOST if clip.custody is Custody.LISTED else None
-    name = "clip.lost" if lost else "copy.missing"
-    reason = "It was on the camera before, was never copied, and is not there any more." if lost else clip.problem
-    move(tx, recorder, clip, Move(name, custody=lost, copy=Copy.MISSING, problem=reason))
-    count.missing += 1
 
 
 def read_again(tx: Tx, recorder: Recorder, clip: Clip) -> Clip:

@@ -79,6 +79,12 @@ class Recorder:
         return seq
 
 
+def newest_at(tx: Tx) -> datetime | None:
+    """When the newest event happened, by the clock as it stood then; None for a ledger without events."""
+    row = tx.conn.execute("SELECT at_us FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+    return None if row is None else from_us(row[0])
+
+
 def tool_version(version: str) -> str:
     """What wrote an event: agent version, Python and kernel."""
     return f"dock-agent {version} (python {platform.python_version()}, linux {os.uname().release})"

@@ -9,18 +9,21 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlite_utils import Database as Connection
 
-from agent.core.errors import IllegalMove, LedgerBusy, LedgerError
+from agent.core.errors import IllegalMove, LedgerBusy, LedgerDamaged, LedgerError, LedgerFull
 from agent.files.durable import make_directory, sync_directory
 from agent.ledger.migrations import migrate
 
 T = TypeVar("T")
+_CHECKPOINT_PAGES = 1000
+"""Pages in the write-ahead log after which SQLite writes them into the main file."""
 Tx = Connection
 """What work functions get: a sqlite-utils database inside one transaction."""
 
@@ -37,7 +40,7 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, before: Callable[[], None] | None = None) -> Self:
-        """Lock, open, check and migrate the ledger at `path`; blocks for milliseconds.
+        """Lock, open and migrate the ledger at `path`; blocks for milliseconds, and reads only what it must.
 
         `before` is called once the lock is held, before SQLite writes anything.
 
@@ -76,11 +79,35 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise IllegalMove(f"The ledger refused a change: {error}.") from error
         except sqlite3.Error as error:
-            raise LedgerError(f"The ledger at {self.path} failed: {error}.") from error
+            raise ledger_error(error, f"The ledger at {self.path} failed") from error
 
     def run_blocking(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction from a thread that is not the event loop's (start-up, tools)."""
         return self._thread.submit(self.transact, work).result()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[Path]:
+        """Keep the main file as it is now until the block ends: what is written meanwhile stays in the log beside it.
+
+        Blocks; call it from a worker thread. The block must end before `close`. Raises LedgerError.
+        """
+        try:
+            self._thread.submit(self._stand_still).result()
+            yield self.path
+        finally:
+            self._thread.submit(self._pragma, f"wal_autocheckpoint={_CHECKPOINT_PAGES}").result()
+
+    def _stand_still(self) -> None:
+        self._pragma("wal_autocheckpoint=0")
+        busy, _, _ = self._pragma("wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise LedgerError(f"The ledger at {self.path} could not be written out: something else reads it.")
+
+    def _pragma(self, text: str) -> tuple[Any, ...]:
+        try:
+            return tuple(self._connection.conn.execute(f"PRAGMA {text}").fetchone())
+        except sqlite3.Error as error:
+            raise ledger_error(error, f"The ledger at {self.path} failed") from error
 
     def close(self) -> None:
         """Wait for running work, close the file and give up the lock; idempotent."""
@@ -103,7 +130,6 @@ def _lock(path: Path) -> int:
 
 
 def _connect(path: Path) -> Connection:
-    fresh = not path.exists()
     try:
         raw = sqlite3.connect(path, timeout=0)
         path.chmod(0o600)
@@ -118,13 +144,20 @@ def _connect(path: Path) -> Connection:
             raw.execute(f"PRAGMA {pragma}")
         _assert_settings(raw)
         migrate(connection)
-        damage = raw.execute("PRAGMA quick_check(1)").fetchone()[0] if not fresh else "ok"
+        sync_directory(path.parent)
     except sqlite3.Error as error:
-        raise LedgerError(f"The ledger at {path} cannot be opened: {error}.") from error
-    if damage != "ok":
-        raise LedgerError(f"The ledger at {path} is damaged: {damage}.")
-    sync_directory(path.parent)
+        raise ledger_error(error, f"The ledger at {path} cannot be opened") from error
+    except OSError as error:
+        raise LedgerError(f"The ledger at {path} cannot be opened: {error.strerror}.") from error
     return connection
+
+
+def ledger_error(error: Exception, what: str) -> LedgerError:
+    """Say what SQLite met: damage, a full disk, or something else."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits only say more exactly where
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerDamaged(f"{what}: it is damaged ({error}).")
+    return (LedgerFull if code == sqlite3.SQLITE_FULL else LedgerError)(f"{what}: {str(error) or 'out of memory'}.")
 
 
 def _assert_settings(raw: sqlite3.Connection) -> None:

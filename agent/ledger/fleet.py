@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.core.clip import BayName, CameraId, Clip, Copy, Custody, SessionId
+from agent.core.clip import BayName, CameraId, Clip, ClipId, Copy, Custody, SessionId
 from agent.core.custody import JsonValue
 from agent.core.errors import IllegalMove
 from agent.ledger.custody import Recorder, to_us
 from agent.ledger.database import Tx
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
+
+ANY_SIZE = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,12 @@ def aboard(tx: Tx, ident: CameraId) -> Aboard:
     counts: dict[str, int] = {}
     listed = total = intended = 0
     for custody, copy, count, size in tx.conn.execute(
-        "SELECT custody, copy, count(*), coalesce(sum(size_bytes), 0) FROM clips"
-        " WHERE camera = ? AND copy IN ('present', 'wipe_intended') GROUP BY custody, copy",
+        "SELECT custody, copy, clips, bytes FROM tallies WHERE camera = ? AND copy IN ('present', 'wipe_intended')",
         (ident,),
     ):
         counts[custody] = counts.get(custody, 0) + count
-        total += size
-        listed += size if custody == Custody.LISTED else 0
+        total += int(size)
+        listed += int(size) if custody == Custody.LISTED else 0
         intended += count if copy == Copy.WIPE_INTENDED else 0
     return Aboard(
         listed=counts.get(Custody.LISTED, 0),
@@ -156,44 +157,49 @@ def aboard(tx: Tx, ident: CameraId) -> Aboard:
     )
 
 
-def clips_aboard(tx: Tx, ident: CameraId, custody: Custody, limit: int) -> list[Clip]:
-    """Clips still on the camera in one custody state: urgent first, then oldest sighting."""
+def clips_aboard(tx: Tx, ident: CameraId, custody: Custody, limit: int, most_bytes: int = ANY_SIZE) -> list[Clip]:
+    """Clips still on the camera in one custody state, up to `most_bytes` large: urgent first, then the oldest."""
     sql = (
         f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND custody = ? AND copy = 'present'"  # noqa: S608
-        " ORDER BY (event OR requested) DESC, number LIMIT ?"
+        " AND size_bytes <= ? ORDER BY (event OR requested) DESC, number LIMIT ?"
     )
-    return [clip_of(row) for row in tx.conn.execute(sql, (ident, custody, limit))]
+    return [clip_of(row) for row in tx.conn.execute(sql, (ident, custody, most_bytes, limit))]
 
 
 def clips_to_wipe(tx: Tx, ident: CameraId, roles: Iterable[str], limit: int) -> list[Clip]:
-    """Confirmed clips still aboard, of these roles, that nobody holds: oldest first."""
-    wanted = json.dumps(sorted(roles))
+    """Confirmed clips still aboard, of these roles, that nobody holds: role by role, oldest first."""
     sql = (
-        f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND custody = 'confirmed' AND copy = 'present'"  # noqa: S608
-        " AND hold IS NULL AND role IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT ?"
+        f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND role = ? AND custody = 'confirmed'"  # noqa: S608
+        " AND copy = 'present' AND hold IS NULL ORDER BY number LIMIT ?"
     )
-    return [clip_of(row) for row in tx.conn.execute(sql, (ident, wanted, limit))]
+    found: list[Clip] = []
+    for role in sorted(roles):
+        found += [clip_of(row) for row in tx.conn.execute(sql, (ident, role, limit - len(found)))]
+    return found
 
 
 def not_for_wiping(tx: Tx, ident: CameraId, roles: Iterable[str]) -> dict[str, int]:
     """Count the confirmed clips aboard that `clips_to_wipe` leaves out, by reason."""
     wanted = json.dumps(sorted(roles))
     rows = tx.conn.execute(
-        "SELECT CASE WHEN role IN (SELECT value FROM json_each(?)) THEN 'on_hold' ELSE 'not_in_profile' END, count(*)"
-        " FROM clips WHERE camera = ? AND custody = 'confirmed' AND copy = 'present'"
-        " AND (hold IS NOT NULL OR role NOT IN (SELECT value FROM json_each(?))) GROUP BY 1",
+        "SELECT iif(role IN (SELECT value FROM json_each(?)), 'on_hold', 'not_in_profile'), sum(clips)"
+        " FROM tallies WHERE camera = ? AND custody = 'confirmed' AND copy = 'present' AND clips > 0"
+        " AND (held OR role NOT IN (SELECT value FROM json_each(?))) GROUP BY 1",
         (wanted, ident, wanted),
     )
     return dict(rows.fetchall())
 
 
-def clips_to_read_again(tx: Tx, ident: CameraId, session: SessionId, limit: int) -> list[Clip]:
-    """Clips that an earlier session copied and that this one has only seen by name."""
+def clips_to_read_again(
+    tx: Tx, ident: CameraId, session: SessionId, limit: int, after: ClipId | None = None
+) -> list[Clip]:
+    """Clips that an earlier session copied and that this one has only seen by name, from behind `after`."""
     sql = (
         f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND session = ? AND copy = 'present'"  # noqa: S608
-        " AND custody IN ('spooled', 'confirmed') AND read_in IS NOT ? ORDER BY number LIMIT ?"
+        " AND custody IN ('spooled', 'confirmed') AND read_in IS NOT session"
+        " AND number > coalesce((SELECT number FROM clips WHERE id = ?), 0) ORDER BY number LIMIT ?"
     )
-    return [clip_of(row) for row in tx.conn.execute(sql, (ident, session, session, limit))]
+    return [clip_of(row) for row in tx.conn.execute(sql, (ident, session, after, limit))]
 
 
 def clips_in(tx: Tx, session: SessionId) -> list[Clip]:

@@ -1,13 +1,11 @@
-"""Objects, receipts and uploads in the ledger."""
+"""Objects and receipts in the ledger: what the spool holds and what stores have proved about it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.core.clip import CameraId, Clip, ClipId, Copy, Custody
+from agent.core.clip import Clip, ClipId, Copy, Custody
 from agent.core.object import Digest, Receipt
-from agent.core.queue_policy import Waiting
-from agent.core.retry_policy import RETRY_AFTER_CAP_S
 from agent.ledger import clips
 from agent.ledger.clips import Move
 from agent.ledger.custody import Recorder, from_us, to_us
@@ -18,18 +16,30 @@ from agent.ports import StorePolicy
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
 
-_PAUSE_CAP_US = int(2 * RETRY_AFTER_CAP_S * 1e6)
-"""A pause that lies further ahead than this was written under another clock and is over."""
+SPOOL_STRIKES = 3
+"""Copies of one clip that the spool does not keep before a person is asked to look at its disk."""
+PURGE_PAGE = 500
+FIRST_PAGE: tuple[int, str] | None = (-1 << 63, "")
 
 
-def apply_gate(tx: Tx, *, copies: int, wiping: bool, stores: tuple[StorePolicy, ...]) -> None:
-    """Write what the operator demands, so that the triggers know it."""
-    tx.conn.execute("UPDATE gate SET copies = ?, wiping = ?", (copies, int(wiping)))
-    tx.conn.execute("DELETE FROM stores")
+def apply_gate(tx: Tx, *, copies: int, wiping: bool, stores: tuple[StorePolicy, ...]) -> bool:
+    """Write what the operator demands, so that the triggers know it; returns whether it differs from before.
+
+    Nothing is written when it does not: with each changed store every object in the spool is looked at again.
+    """
+    wanted = {s.name: (int(s.require), int(s.counts), s.place) for s in stores}
+    known = {name: tuple(rest) for name, *rest in tx.conn.execute("SELECT name, require, counts, place FROM stores")}
+    gate = (copies, int(wiping))
+    if known == wanted and tx.conn.execute("SELECT copies, wiping FROM gate").fetchone() == gate:
+        return False
+    tx.conn.execute("UPDATE gate SET copies = ?, wiping = ?", gate)
+    tx.conn.executemany("DELETE FROM stores WHERE name = ?", [(name,) for name in known.keys() - wanted.keys()])
     tx.conn.executemany(
-        "INSERT INTO stores (name, require, counts, place) VALUES (?, ?, ?, ?)",
-        [(s.name, int(s.require), int(s.counts), s.place) for s in stores],
+        "INSERT INTO stores (name, require, counts, place) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET require = excluded.require, counts = excluded.counts, place = excluded.place",
+        [(name, *rest) for name, rest in wanted.items() if known.get(name) != rest],
     )
+    return True
 
 
 def spooled(tx: Tx, recorder: Recorder, clip: Clip, sha256: Digest, size_bytes: int, bay: str) -> Clip:
@@ -65,7 +75,9 @@ def confirm(tx: Tx, recorder: Recorder, sha256: Digest) -> list[Clip]:
         (sha256,),
     ).fetchall()
     move = Move("clip.confirmed", custody=Custody.CONFIRMED, fields={"stores": [store for (store,) in stores]})
-    return [clips.move(tx, recorder, c, move) for c in clips_of(tx, sha256) if c.custody is Custody.SPOOLED]
+    sql = f"SELECT {CLIP_COLUMNS} FROM clips WHERE sha256 = ? AND custody = 'spooled' ORDER BY number"  # noqa: S608
+    waiting = [clip_of(row) for row in tx.conn.execute(sql, (sha256,))]
+    return [clips.move(tx, recorder, c, move) for c in waiting]
 
 
 def confirm_ready(tx: Tx, recorder: Recorder) -> list[Clip]:
@@ -112,22 +124,36 @@ def keep_receipt(tx: Tx, recorder: Recorder, receipt: Receipt, place: str) -> li
             event,
         ),
     )
-    tx.conn.execute("DELETE FROM uploads WHERE sha256 = ? AND store = ?", (receipt.sha256, receipt.store))
     return confirm(tx, recorder, receipt.sha256)
 
 
-def spool_copy_failed(tx: Tx, recorder: Recorder, sha256: Digest, reason: str) -> list[Clip]:
+def spool_copy_failed(tx: Tx, recorder: Recorder, sha256: Digest, reason: str, disk: str) -> list[Clip]:
     """The spool's bytes are missing or altered: they no longer count, and the clips are to be copied again.
 
-    Returns the clips that were waiting; one whose camera copy is missing as well is lost.
+    Returns the clips that were waiting. One whose camera copy is missing as well is lost; one that this happened to
+    SPOOL_STRIKES times is for a person, because `disk` (its name) alters what it stores.
     """
     held = clips_of(tx, sha256)
     move = Move("clip.spool_copy_failed", custody=Custody.LISTED, problem=reason)
     again = [clips.move(tx, recorder, c, move) for c in held if c.custody is Custody.SPOOLED]
-    gone = Move("clip.lost", custody=Custody.LOST, problem=f"{reason} The camera's copy was gone before.")
-    again = [clips.move(tx, recorder, c, gone) if c.copy is Copy.MISSING else c for c in again]
     tx.conn.execute("UPDATE objects SET spool = 'absent', fault = ? WHERE sha256 = ?", (reason, sha256))
-    return again
+    return [_give_up(tx, recorder, clip, reason, disk) for clip in again]
+
+
+def _give_up(tx: Tx, recorder: Recorder, clip: Clip, reason: str, disk: str) -> Clip:
+    """Stop copying a clip that is nowhere any more, or that the spool's disk does not keep."""
+    if clip.copy is Copy.MISSING:
+        problem = f"{reason} The camera's copy was gone before."
+        return clips.move(tx, recorder, clip, Move("clip.lost", custody=Custody.LOST, problem=problem))
+    strikes = tx.conn.execute(
+        "SELECT count(*) FROM events WHERE clip = :clip AND event = 'clip.spool_copy_failed' AND seq >"
+        " coalesce((SELECT max(seq) FROM events WHERE clip = :clip AND event = 'clip.quarantined'), 0)",
+        {"clip": clip.id},
+    ).fetchone()[0]
+    if strikes < SPOOL_STRIKES:
+        return clip
+    problem = f"{disk} did not keep {strikes} copies of it: {reason} Replace that disk, then dock the camera again."
+    return clips.move(tx, recorder, clip, Move("clip.quarantined", custody=Custody.QUARANTINED, problem=problem))
 
 
 def purged(tx: Tx, recorder: Recorder, sha256: Digest) -> None:
@@ -136,106 +162,55 @@ def purged(tx: Tx, recorder: Recorder, sha256: Digest) -> None:
     tx.conn.execute("UPDATE objects SET spool = 'absent' WHERE sha256 = ?", (sha256,))
 
 
-def purge_candidates(tx: Tx, before: datetime) -> list[tuple[Digest, datetime]]:
-    """Up to 500 objects in the spool that nobody holds, confirmed before `before`, that every configured store has."""
-    rows = tx.conn.execute(
-        "SELECT o.sha256, o.confirmed_us FROM objects o WHERE o.spool = 'present' AND o.confirmed_us <= ?"
-        " AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.sha256 = o.sha256"
-        "   AND (c.custody <> 'confirmed' OR c.hold IS NOT NULL))"
-        " AND NOT EXISTS (SELECT 1 FROM stores s WHERE NOT EXISTS"
-        "   (SELECT 1 FROM current_receipts r WHERE r.sha256 = o.sha256 AND r.store = s.name AND r.kind >= s.require))"
-        " LIMIT 500",
-        (to_us(before),),
-    )
-    return [(Digest(sha256), from_us(us)) for sha256, us in rows]
+def is_purged(tx: Tx, sha256: Digest) -> bool:
+    """Whether the spool's copy was given up by a purge, and no copy has come or failed since."""
+    sql = "SELECT 1 FROM objects WHERE sha256 = ? AND spool = 'absent' AND fault IS NULL"
+    return tx.conn.execute(sql, (sha256,)).fetchone() is not None
 
 
-_WAITING = """
-SELECT sha256, camera, urgent, number, size_bytes FROM (
-  SELECT *, row_number() OVER (PARTITION BY camera, urgent ORDER BY number) AS place FROM (
-    SELECT o.sha256, o.size_bytes, c.camera, max(c.event OR c.requested) AS urgent, min(c.number) AS number
-    FROM objects o
-    JOIN clips c ON c.sha256 = o.sha256 AND c.custody IN ('spooled', 'confirmed')
-    LEFT JOIN uploads u ON u.sha256 = o.sha256 AND u.store = :store
-    WHERE o.spool = 'present'
-      AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.sha256 = o.sha256 AND r.store = :store AND r.place = :place
-                      AND r.kind >= :require AND r.event > o.spooled_event)
-      AND (u.sha256 IS NULL
-           OR (u.asked_person = 0 AND (u.next_us <= :now OR u.next_us > :now + :cap)))
-    GROUP BY o.sha256))
-WHERE place <= :places
-"""
+def restart_holds(tx: Tx, recorder: Recorder) -> bool:
+    """Let holds begin now that claim to begin in the future; returns whether there may be more of them.
 
-
-def waiting(tx: Tx, store: StorePolicy, now_us: int, places: int) -> list[Waiting]:
-    """What this store still lacks and may be tried now: the first `places` of each camera and urgency.
-
-    `places` must exceed the number of running uploads, because those still count as waiting here.
+    The clock was ahead when those objects were confirmed: left alone, they would stay until it is that late.
     """
-    values = {
-        "store": store.name,
-        "place": store.place,
-        "require": int(store.require),
-        "now": now_us,
-        "cap": _PAUSE_CAP_US,
-        "places": places,
-    }
-    return [
-        Waiting(Digest(sha256), store.name, CameraId(camera), bool(urgent), number, size)
-        for sha256, camera, urgent, number, size in tx.conn.execute(_WAITING, values)
-    ]
+    rows = tx.conn.execute(
+        "SELECT sha256 FROM objects WHERE spool = 'present' AND confirmed_us > ? ORDER BY confirmed_us, sha256 LIMIT ?",
+        (to_us(recorder.clock()), PURGE_PAGE),
+    ).fetchall()
+    for (sha256,) in rows:
+        event = recorder.record(tx, "object.hold_restarted", {"sha256": sha256})
+        tx.conn.execute(
+            "UPDATE objects SET confirmed_us = (SELECT at_us FROM events WHERE seq = ?) WHERE sha256 = ?",
+            (event, sha256),
+        )
+    return len(rows) == PURGE_PAGE
 
 
 @dataclass(frozen=True, slots=True)
-class UploadRow:
-    """What is remembered of an upload between tries."""
+class PurgePage:
+    """Objects that may be purged, with when they were confirmed; `after` is where the next page begins, or None."""
 
-    hint: str | None
-    attempts: int
-
-
-def upload_of(tx: Tx, sha256: Digest, store: str) -> UploadRow:
-    """Read the hint and the number of failures in a row."""
-    row = tx.conn.execute(
-        "SELECT hint, attempts FROM uploads WHERE sha256 = ? AND store = ?", (sha256, store)
-    ).fetchone()
-    return UploadRow(None, 0) if row is None else UploadRow(*row)
+    candidates: list[tuple[Digest, datetime]]
+    after: tuple[int, str] | None
 
 
-def keep_hint(tx: Tx, sha256: Digest, store: str, hint: str | None) -> None:
-    """Remember the adapter's handle before bytes are sent under it."""
-    tx.conn.execute(
-        "INSERT INTO uploads (sha256, store, hint) VALUES (?, ?, ?)"
-        " ON CONFLICT (sha256, store) DO UPDATE SET hint = excluded.hint",
-        (sha256, store, hint),
-    )
+def purge_candidates(tx: Tx, before: datetime, after: tuple[int, str]) -> PurgePage:
+    """Look at the next PURGE_PAGE objects in the spool that were confirmed up to `before`.
 
-
-def upload_failed(tx: Tx, sha256: Digest, store: str, next_us: int | None, problem: str) -> None:
-    """Remember a failure of this object; `next_us` None asks for a person."""
-    tx.conn.execute(
-        "INSERT INTO uploads (sha256, store, attempts, next_us, asked_person, problem) VALUES (?, ?, 1, ?, ?, ?)"
-        " ON CONFLICT (sha256, store) DO UPDATE SET attempts = attempts + 1, next_us = excluded.next_us,"
-        " asked_person = excluded.asked_person, problem = excluded.problem",
-        (sha256, store, next_us or 0, int(next_us is None), problem),
-    )
-
-
-def next_try_us(tx: Tx, now_us: int) -> int | None:
-    """When the earliest paused object may be tried again; None when none is paused."""
-    row = tx.conn.execute(
-        "SELECT min(next_us) FROM uploads WHERE asked_person = 0 AND next_us > ? AND next_us <= ?",
-        (now_us, now_us + _PAUSE_CAP_US),
-    ).fetchone()
-    return None if row[0] is None else int(row[0])
-
-
-def retry_now(tx: Tx, sha256: Digest | None) -> int:
-    """Forget pauses and requests for a person, of one object or of all; returns how many changed."""
-    return tx.conn.execute(
-        "UPDATE uploads SET next_us = 0, asked_person = 0, attempts = 0 WHERE :sha256 IS NULL OR sha256 = :sha256",
-        {"sha256": sha256},
-    ).rowcount
+    Candidates are those that nobody holds and that every configured store has.
+    """
+    rows = tx.conn.execute(
+        "SELECT o.sha256, o.confirmed_us,"
+        " NOT EXISTS (SELECT 1 FROM clips c WHERE c.sha256 = o.sha256"
+        "   AND (c.custody <> 'confirmed' OR c.hold IS NOT NULL))"
+        " AND NOT EXISTS (SELECT 1 FROM stores s WHERE NOT EXISTS"
+        "   (SELECT 1 FROM current_receipts r WHERE r.sha256 = o.sha256 AND r.store = s.name AND r.kind >= s.require))"
+        " FROM objects o WHERE o.spool = 'present' AND o.confirmed_us IS NOT NULL AND o.confirmed_us <= ?"
+        " AND (o.confirmed_us, o.sha256) > (?, ?) ORDER BY o.confirmed_us, o.sha256 LIMIT ?",
+        (to_us(before), *after, PURGE_PAGE),
+    ).fetchall()
+    candidates = [(Digest(sha256), from_us(us)) for sha256, us, free in rows if free]
+    return PurgePage(candidates, (rows[-1][1], rows[-1][0]) if len(rows) == PURGE_PAGE else None)
 
 
 def first_clip(tx: Tx, sha256: Digest) -> tuple[ClipId, str, str | None, str | None, str | None]:

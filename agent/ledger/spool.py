@@ -15,10 +15,11 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from agent.core.errors import SpoolCorrupt, SpoolError, SpoolFull, SpoolUnsafe
+from agent.core.errors import ClipTooLarge, SpoolCorrupt, SpoolError, SpoolFull, SpoolUnsafe
 from agent.core.object import Digest
 from agent.files.durable import BlockReader, DurablePart, make_directory, sync_directory
 from agent.files.kernel import DURABLE_FILE_SYSTEMS, file_system_of
+from agent.files.side_hash import SideHash
 
 RESERVE_CAP_BYTES = 1 << 30
 RESERVE_SHARE = 0.05
@@ -74,14 +75,19 @@ class Spool:
         return space.f_bavail * space.f_frsize - self.reserve_bytes - self._expected
 
     def begin(self, size_bytes: int) -> "SpoolPart":
-        """Start to receive an object of this size. Raises SpoolFull, SpoolError."""
+        """Start to receive an object of this size. Raises ClipTooLarge, SpoolFull, SpoolError."""
+        space = os.statvfs(self.root)
+        whole = space.f_blocks * space.f_frsize
+        if size_bytes > whole:
+            raise ClipTooLarge(f"The clip claims {size_bytes:,} bytes, the spool's whole disk has {whole:,}.")
         with self._lock:
             free = self._free_bytes()
             if size_bytes > free:
                 raise SpoolFull(f"The spool has room for {max(free, 0):,} bytes, the clip needs {size_bytes:,}.")
             self._expected += size_bytes
         try:
-            part = DurablePart(self.root / "incoming" / f"{secrets.token_hex(8)}.part")
+            name = f"{secrets.token_hex(8)}.part"
+            part = DurablePart(self.root / "incoming" / name, expected_bytes=size_bytes)
         except OSError as error:
             self.promise(-size_bytes)
             raise spool_error(error, "start a copy") from error
@@ -146,7 +152,7 @@ class SpoolPart:
         self._spool = spool
         self._part = part
         self._promised = size_bytes
-        self._hash = hashlib.sha256()
+        self._hash = SideHash()
 
     def __enter__(self) -> Self:
         """Hand out the part itself."""
@@ -160,12 +166,16 @@ class SpoolPart:
 
     def drop(self) -> None:
         """Forget what was not finished and return the promised room; idempotent."""
+        self._hash.close()
         self._part.drop()
         self._spool.promise(-self._promised)
         self._promised = 0
 
     def __call__(self, block: memoryview) -> None:
-        """Take the next block (the part is a Sink). Raises SpoolError; the part is then lost."""
+        """Take the next block (the part is a Sink); it is hashed while it is written.
+
+        Raises SpoolError; the part is then lost.
+        """
         self._hash.update(block)
         try:
             self._part.write(block)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from agent.core.clip import BayName, CameraId, Clip, ClipId, Copy, Custody, Entry, SessionId
 from agent.core.object import Digest, Receipt, ReceiptKind
-from agent.ledger import clips, fleet, objects
+from agent.ledger import clips, fleet, objects, unlisted
 from agent.ledger.clips import Move, Sighting
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Database, Tx
@@ -69,7 +69,7 @@ class Stage:
         def work(tx: Tx) -> clips.ListingCount:
             walk = clips.start_listing(tx, self.recorder, camera, session)
             count = clips.reconcile(tx, self.recorder, walk, seen)
-            rest = clips.finish_listing(tx, self.recorder, walk)
+            rest = unlisted.finish_listing(tx, self.recorder, walk)
             return clips.ListingCount(count.new, count.known, rest.gone, rest.missing)
 
         return self.do(work)

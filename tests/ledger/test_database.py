@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import sqlite3
 import subprocess
 import sys
@@ -185,21 +184,6 @@ def test_a_file_that_is_no_ledger_is_refused_and_the_lock_is_free_again(tmp_path
         Database.open(path)
     path.unlink()
     Database.open(path).close()
-
-
-def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    stage = Stage(path)
-    for n in range(50):
-        stage.sql("INSERT INTO cameras (id, profile, first_seen_us, last_seen_us) VALUES (?, 'p', 0, 0)", f"C{n}")
-    page = stage.one("SELECT rootpage FROM sqlite_schema WHERE name = 'cameras'")
-    size = stage.one("PRAGMA page_size")
-    stage.close()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(os.urandom(200))
-    with pytest.raises(LedgerError, match=r"damaged|cannot be opened"):
-        Database.open(path)
 
 
 def test_a_ledger_of_a_newer_agent_is_refused_untouched(tmp_path: Path) -> None:

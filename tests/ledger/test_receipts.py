@@ -7,7 +7,7 @@ import pytest
 from agent.core.clip import CameraId, Custody
 from agent.core.errors import IllegalMove
 from agent.core.object import Digest, Receipt, ReceiptKind
-from agent.ledger import clips, objects
+from agent.ledger import clips, objects, uploads
 from agent.ledger.clips import Move
 from agent.ledger.custody import from_us
 from agent.ledger.database import Tx
@@ -19,7 +19,12 @@ MOVED = StorePolicy("central", ReceiptKind.SIGNED, counts=True, place="tus+https
 
 
 def candidates(stage: Stage, before: datetime) -> list[tuple[Digest, datetime]]:
-    return stage.do(lambda tx: objects.purge_candidates(tx, before))
+    found: list[tuple[Digest, datetime]] = []
+    after = objects.FIRST_PAGE
+    while after is not None:
+        page = stage.do(lambda tx, start=after: objects.purge_candidates(tx, before, start))  # type: ignore[misc]
+        found, after = found + page.candidates, page.after
+    return found
 
 
 def test_a_good_receipt_confirms_every_spooled_sighting_of_the_object(stage: Stage) -> None:
@@ -46,6 +51,7 @@ def test_two_copies_are_two_stores(stage: Stage) -> None:
     copied(stage, "a")
     assert stage.proved("a") == []
     assert stage.proved("a", kind=ReceiptKind.READBACK) == []
+    assert waiting(stage) == []
     assert waiting(stage, SECOND) == [digest_of("a")]
     assert len(stage.proved("a", "second", ReceiptKind.CHECKSUM)) == 1
 
@@ -62,11 +68,11 @@ def test_a_receipt_for_another_size_confirms_nothing(stage: Stage) -> None:
 def test_a_receipt_without_its_proof_is_refused_and_not_passed_over(stage: Stage) -> None:
     """Passed over silently, the object would be sent again for ever and nobody would know why."""
     copied(stage, "a")
-    stage.do(lambda tx: objects.keep_hint(tx, digest_of("a"), "central", "url"))
+    stage.do(lambda tx: uploads.keep_hint(tx, digest_of("a"), "central", "url"))
     empty = Receipt("central", ReceiptKind.SIGNED, digest_of("a"), 1, "h", stage.now, "")
     with pytest.raises(IllegalMove):
         stage.do(lambda tx: objects.keep_receipt(tx, stage.recorder, empty, PLACE))
-    assert stage.do(lambda tx: objects.upload_of(tx, digest_of("a"), "central")).hint == "url"
+    assert stage.do(lambda tx: uploads.upload_of(tx, digest_of("a"), "central")).hint == "url"
 
 
 def test_the_same_bytes_again_wait_until_a_store_proves_them_again(stage: Stage) -> None:
@@ -102,7 +108,7 @@ def test_bytes_that_were_copied_again_after_a_bad_spool_copy_need_a_new_receipt(
     stage.gate(copies=2, stores=(CENTRAL, SECOND))
     copied(stage, "a")
     stage.proved("a")
-    stage.do(lambda tx: objects.spool_copy_failed(tx, stage.recorder, digest_of("a"), "altered"))
+    stage.do(lambda tx: objects.spool_copy_failed(tx, stage.recorder, digest_of("a"), "altered", "The disk"))
     stage.spooled("a")
     assert stage.proved("a", "second", ReceiptKind.CHECKSUM) == []
     assert len(stage.proved("a")) == 1
@@ -110,7 +116,7 @@ def test_bytes_that_were_copied_again_after_a_bad_spool_copy_need_a_new_receipt(
 
 def test_each_receipt_has_its_own_event_and_its_upload_is_forgotten(stage: Stage) -> None:
     copied(stage, "a")
-    stage.do(lambda tx: objects.keep_hint(tx, digest_of("a"), "central", "url"))
+    stage.do(lambda tx: uploads.keep_hint(tx, digest_of("a"), "central", "url"))
     stage.proved("a")
     stage.proved("a")
     rows = stage.sql("SELECT e.event, r.place FROM receipts r JOIN events e ON e.seq = r.event ORDER BY r.event")
@@ -210,3 +216,19 @@ def test_what_becomes_enough_when_the_operator_demands_less_is_confirmed(stage: 
     stage.gate(copies=1, stores=(CENTRAL,))
     done = stage.do(lambda tx: objects.confirm_ready(tx, stage.recorder))
     assert [(clip.id, clip.custody) for clip in done] == [(stage.clip("a").id, Custody.CONFIRMED)]
+
+
+def test_a_hold_that_claims_to_begin_in_the_future_begins_now_and_no_other(stage: Stage) -> None:
+    stage.listing(stage.dock(), "a", "b")
+    for name, ahead in (("a", timedelta(0)), ("b", timedelta(days=9000))):
+        stage.now += ahead
+        stage.spooled(name)
+        stage.proved(name)
+    before = stage.now - timedelta(days=9000)
+    stage.now = before + timedelta(minutes=1)
+    assert stage.do(lambda tx: objects.restart_holds(tx, stage.recorder)) is False
+    times = dict(stage.sql("SELECT sha256, confirmed_us FROM objects"))
+    assert {sha256: from_us(us) for sha256, us in times.items()} == {digest_of("a"): before, digest_of("b"): stage.now}
+    assert stage.events()[-1] == "object.hold_restarted"
+    assert stage.do(lambda tx: objects.restart_holds(tx, stage.recorder)) is False
+    assert stage.events().count("object.hold_restarted") == 1

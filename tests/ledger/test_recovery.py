@@ -45,7 +45,7 @@ def test_after_a_clean_stop_there_is_nothing_to_do(stage: Stage, spool: Spool) -
     ended(stage)
     before = stage.everything()
     assert run(stage, spool) == Recovery()
-    assert stage.everything() == before
+    assert [row for row in stage.everything() if row[0] != "doubts"] == before  # a start always begins in doubt
 
 
 def test_a_new_station_has_nothing_to_recover(stage: Stage, spool: Spool) -> None:
@@ -133,13 +133,13 @@ def test_a_confirmed_object_that_is_missing_stays_confirmed_and_is_no_longer_cou
     assert run(stage, spool) == Recovery()
 
 
-def test_a_purge_that_was_recorded_is_finished(stage: Stage, spool: Spool) -> None:
+def test_a_purge_that_was_recorded_is_left_to_the_purge_after_the_audit(stage: Stage, spool: Spool) -> None:
     copied(stage, spool, "a", "b")
     stage.proved("a")
     ended(stage)
     stage.do(lambda tx: objects.purged(tx, stage.recorder, digest_of("a")))
-    assert run(stage, spool) == Recovery(purges_finished=1)
-    assert not spool.path(digest_of("a")).exists()
+    assert run(stage, spool) == Recovery(purges_unfinished=[digest_of("a")])
+    spool.check(digest_of("a"))
     spool.check(digest_of("b"))
 
 
@@ -147,7 +147,7 @@ def test_bytes_that_failed_but_still_lie_there_are_never_taken_for_purged(stage:
     copied(stage, spool, "a")
     stage.proved("a")
     ended(stage)
-    stage.do(lambda tx: objects.spool_copy_failed(tx, stage.recorder, digest_of("a"), "altered"))
+    stage.do(lambda tx: objects.spool_copy_failed(tx, stage.recorder, digest_of("a"), "altered", "The disk"))
     assert run(stage, spool) == Recovery(unknown_objects=1)
     assert spool.path(digest_of("a")).exists()
 
@@ -192,9 +192,9 @@ def test_recovering_twice_finds_nothing_the_second_time(stage: Stage, spool: Spo
     spool.path(digest_of("c")).unlink()
     put(spool, "unknown")
     first = run(stage, spool)
-    assert first == Recovery(1, [digest_of("c")], 1, 1)
+    assert first == Recovery(1, [digest_of("c")], [digest_of("a")], 1)
     rows, files = stage.everything(), sorted(spool.root.rglob("*"))
-    assert run(stage, spool) == Recovery(unknown_objects=1)
+    assert run(stage, spool) == Recovery(purges_unfinished=[digest_of("a")], unknown_objects=1)
     assert stage.everything() == rows
     assert sorted(spool.root.rglob("*")) == files
     assert stage.do(custody.verify).fault is None
@@ -203,10 +203,12 @@ def test_recovering_twice_finds_nothing_the_second_time(stage: Stage, spool: Spo
 def test_files_with_other_names_among_the_objects_are_left_alone(stage: Stage, spool: Spool) -> None:
     copied(stage, spool, "a")
     ended(stage)
-    odd = spool.path(digest_of("a")).parent / "notes.txt"
-    odd.write_bytes(b"")
+    folder = spool.path(digest_of("a")).parent
+    odd = [folder / "notes.txt", folder / f"{folder.name}-notes.txt"]
+    for file in odd:
+        file.write_bytes(b"")
     assert run(stage, spool) == Recovery()
-    assert odd.exists()
+    assert all(file.exists() for file in odd)
 
 
 def test_a_stray_file_beside_the_objects_folders_does_not_keep_the_station_from_starting(

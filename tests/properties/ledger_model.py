@@ -40,6 +40,7 @@ class ClipModel:
     looked: int | None = None
     unlinked: bool = False  # the reader said that it has removed the file
     held: bool = False
+    strikes: int = 0  # spool copies that failed, in a row
 
     @property
     def aboard(self) -> bool:
@@ -120,7 +121,7 @@ class LedgerModel:
     def quarantine(self, clip: ClipModel) -> bool:
         if clip.custody not in ("listed", "spooled", "quarantined"):
             return False
-        clip.custody = "quarantined"
+        clip.custody, clip.strikes = "quarantined", 0
         return True
 
     def prove(self, content: str, store: str, kind: int) -> bool:
@@ -133,7 +134,13 @@ class LedgerModel:
     def spool_failed(self, content: str) -> bool:
         for clip in self.of(content):
             if clip.custody == "spooled":
-                clip.custody = "lost" if clip.copy == "missing" else "listed"
+                clip.strikes += 1
+                if clip.copy == "missing":
+                    clip.custody = "lost"
+                elif clip.strikes == 3:
+                    clip.custody, clip.strikes = "quarantined", 0
+                else:
+                    clip.custody = "listed"
         if content in self.spool:
             self.spool[content] = False
         return True

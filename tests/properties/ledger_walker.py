@@ -8,7 +8,7 @@ from typing import Any
 from agent.core.clip import BayName, CameraId, Clip, ClipId, Copy, Custody, Entry, SessionId
 from agent.core.errors import IllegalMove
 from agent.core.object import Digest, Receipt, ReceiptKind
-from agent.ledger import clips, fleet, objects
+from agent.ledger import clips, fleet, objects, unlisted
 from agent.ledger.clips import Move, Sighting
 from agent.ledger.database import Tx
 from agent.ports import StorePolicy
@@ -40,6 +40,7 @@ class Walker:
         self.contents = [f"{self.prefix}-{n}" for n in range(4)]
         self.log: list[str] = []
         self.refused = 0
+        self.extra: tuple[StorePolicy, ...] = ()  # stores that never count: they come and go with what is owed to them
         self._gate()
         for ident, camera in cameras.items():
             self._meet(CameraId(ident), "config" if camera.claimed else None)
@@ -77,6 +78,7 @@ class Walker:
             StorePolicy(name, ReceiptKind(weakest), counts=name in model.counting, place=PLACE)
             for name, weakest in STRENGTH.items()
         )
+        stores += self.extra
         self._do(lambda tx: objects.apply_gate(tx, copies=model.copies, wiping=model.wiping, stores=stores))
         self.log.append(f"gate {model.copies} {model.wiping} {sorted(model.counting)}")
 
@@ -130,7 +132,7 @@ class Walker:
             listing = clips.start_listing(tx, rec, CameraId(ident), SessionId(camera.session))
             clips.reconcile(tx, rec, listing, [Sighting(entry_of(n), "clip", event=False) for n in shown])
             if complete:
-                clips.finish_listing(tx, rec, listing)
+                unlisted.finish_listing(tx, rec, listing)
             rows = tx.conn.execute(
                 "SELECT path, id FROM clips WHERE camera = ? AND copy IN ('present', 'wipe_intended')", (ident,)
             )
@@ -190,7 +192,7 @@ class Walker:
         self._tell(
             f"spool_failed {content}",
             accepted,
-            lambda tx: objects.spool_copy_failed(tx, self.stage.recorder, digest_of(content), "altered"),
+            lambda tx: objects.spool_copy_failed(tx, self.stage.recorder, digest_of(content), "altered", "The disk"),
         )
 
     def intend(self) -> None:

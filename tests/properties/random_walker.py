@@ -1,8 +1,10 @@
 """The random walk: honest calls, what people decide in between, and what careless programmers try."""
 
 from agent.core.clip import CameraId, ClipId, Copy, Custody
+from agent.core.object import ReceiptKind
 from agent.ledger import clips, fleet
 from agent.ledger.database import Tx
+from agent.ports import StorePolicy
 from tests.properties.ledger_model import STRENGTH, ClipModel
 from tests.properties.ledger_walker import Walker
 
@@ -46,7 +48,17 @@ class RandomWalker(Walker):
         self.model.copies = self.random.choice([1, 1, 1, 2])
         self.model.wiping = self.random.random() < 0.8
         self.model.counting = frozenset(store for store in STRENGTH if self.random.random() < 0.8)
+        if self.random.random() < 0.1:
+            place, weakest = self.random.choice(["tus+https://a.test/", "tus+https://b.test/"]), ReceiptKind.CHECKSUM
+            self.extra = (StorePolicy("extra", weakest, counts=False, place=place),)
         self._gate()
+
+    def ask_first(self) -> None:
+        """A person wants a clip before all others; only the order of uploads changes."""
+        clip = self._any(lambda c: c.custody == "spooled")
+        if clip is not None:
+            self._do(lambda tx: tx.conn.execute("UPDATE clips SET requested = 1 WHERE id = ?", (clip.ident,)))
+            self.log.append(f"ask first {clip.ident}")
 
     # ---- what careless callers try
 
@@ -105,7 +117,7 @@ class RandomWalker(Walker):
             + [self.intend] * 5
             + [self.force] * 4
             + [self.purge, self.spool_failed, self.quarantine, self.replace, self.dock, self.write, self.vanish] * 2
-            + [self.sneak, self.hold, self.seize, self.claim, self.configure, self.undock, self.unlink]
+            + [self.sneak, self.hold, self.seize, self.claim, self.configure, self.undock, self.unlink, self.ask_first]
         )
         for _ in range(steps):
             self.random.choice(choices)()

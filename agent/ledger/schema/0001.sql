@@ -29,6 +29,12 @@ CREATE TABLE gate (
 INSERT INTO gate VALUES (1, 1, 0);
 CREATE TRIGGER gate_kept BEFORE DELETE ON gate BEGIN SELECT RAISE(ABORT, 'the gate cannot be removed'); END;
 
+-- Why the ledger itself is not trusted enough to destroy anything by it; empty in normal work.
+CREATE TABLE doubts (
+  reason TEXT PRIMARY KEY CHECK (reason IN ('ledger_unaudited', 'ledger_damaged', 'ledger_rolled_back')),
+  told TEXT NOT NULL                        -- for a person: what was found, where
+) STRICT;
+
 CREATE TABLE stores (
   name TEXT PRIMARY KEY,
   require INTEGER NOT NULL CHECK (require BETWEEN 1 AND 3),  -- 1 checksum, 2 readback, 3 signed
@@ -71,7 +77,7 @@ CREATE INDEX sessions_open ON sessions(camera) WHERE ended_us IS NULL;
 CREATE INDEX sessions_of_camera ON sessions(camera);
 
 CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- SQLite remembers the highest number given: a log whose end was cut is known
   event TEXT NOT NULL,
   clip TEXT,
   camera TEXT,
@@ -87,6 +93,12 @@ WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM events)
   OR json_extract(NEW.line, '$.prev') IS NOT
      coalesce((SELECT digest FROM events WHERE seq = NEW.seq - 1), '0000000000000000000000000000000000000000000000000000000000000000')
 BEGIN SELECT RAISE(ABORT, 'a custody event must follow from the one before'); END;
+CREATE TRIGGER doubts_settled BEFORE DELETE ON doubts
+WHEN (SELECT event FROM events WHERE seq = (SELECT max(seq) FROM events)) IS NOT
+  CASE OLD.reason WHEN 'ledger_rolled_back' THEN 'ledger.accepted' ELSE 'ledger.audited' END
+BEGIN SELECT RAISE(ABORT, 'a doubt ends with its own custody event'); END;
+CREATE TRIGGER doubts_named BEFORE UPDATE ON doubts WHEN NEW.reason <> OLD.reason
+BEGIN SELECT RAISE(ABORT, 'a doubt never becomes another'); END;
 CREATE TRIGGER events_same BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never changed'); END;
 CREATE TRIGGER events_kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never removed'); END;
 
@@ -99,7 +111,8 @@ CREATE TABLE objects (
   spooled_event INTEGER NOT NULL REFERENCES events(seq),  -- newest time its bytes came off a camera: receipts must be newer
   confirmed_us INTEGER
 ) STRICT;
-CREATE INDEX objects_in_spool ON objects(spool) WHERE spool = 'present';
+CREATE INDEX objects_in_spool ON objects(sha256, size_bytes) WHERE spool = 'present';
+CREATE INDEX objects_to_purge ON objects(confirmed_us, sha256) WHERE spool = 'present' AND confirmed_us IS NOT NULL;
 CREATE TRIGGER objects_start BEFORE INSERT ON objects WHEN NEW.spool <> 'present'
 BEGIN SELECT RAISE(ABORT, 'an object starts in the spool'); END;
 CREATE TRIGGER objects_kept BEFORE DELETE ON objects BEGIN SELECT RAISE(ABORT, 'objects are never forgotten'); END;
@@ -118,7 +131,7 @@ CREATE TABLE receipts (
   checked_us INTEGER NOT NULL,
   proof TEXT NOT NULL CHECK (length(proof) > 0),
   event INTEGER NOT NULL REFERENCES events(seq),
-  PRIMARY KEY (sha256, store, place, kind, event)
+  PRIMARY KEY (sha256, event)
 ) STRICT;
 CREATE TRIGGER receipts_event BEFORE INSERT ON receipts
 WHEN NEW.event IS NOT (SELECT max(seq) FROM events)
@@ -142,16 +155,23 @@ JOIN objects o ON o.sha256 = r.sha256 AND o.size_bytes = r.size_bytes AND r.even
 CREATE VIEW proofs AS
 SELECT sha256, count(DISTINCT store) AS stores FROM current_receipts WHERE counts = 1 AND kind >= require GROUP BY sha256;
 
+-- One row exactly for each object in the spool that one store has yet to prove (see the view `owed`).
 CREATE TABLE uploads (
   sha256 TEXT NOT NULL REFERENCES objects(sha256),
   store TEXT NOT NULL,
+  camera TEXT NOT NULL,           -- of its oldest sighting
+  urgent INTEGER NOT NULL CHECK (urgent IN (0, 1)),
+  number INTEGER NOT NULL,        -- of its oldest sighting
   hint TEXT,                      -- the adapter's handle; the store's answer wins over it
   attempts INTEGER NOT NULL DEFAULT 0,
-  next_us INTEGER NOT NULL DEFAULT 0,
+  next_us INTEGER NOT NULL DEFAULT 0,  -- not before; 0 = now
   asked_person INTEGER NOT NULL DEFAULT 0 CHECK (asked_person IN (0, 1)),
   problem TEXT,
   PRIMARY KEY (sha256, store)
 ) STRICT;
+CREATE INDEX uploads_ready ON uploads(store, camera, urgent, number) WHERE next_us = 0 AND asked_person = 0;
+CREATE INDEX uploads_paused ON uploads(next_us) WHERE next_us > 0;
+CREATE INDEX uploads_told ON uploads(sha256, store) WHERE problem IS NOT NULL;
 
 CREATE TABLE clips (
   id TEXT PRIMARY KEY CHECK (length(id) = 21 AND id GLOB 'c*'),
@@ -184,13 +204,95 @@ CREATE TABLE clips (
   CHECK (custody <> 'quarantined' OR problem IS NOT NULL)
 ) STRICT;
 CREATE UNIQUE INDEX clips_aboard ON clips(camera, path, size_bytes, mtime_ns) WHERE copy IN ('present', 'wipe_intended');
-CREATE INDEX clips_of_object ON clips(sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX clips_of_object ON clips(sha256, custody, number) WHERE sha256 IS NOT NULL;
+CREATE INDEX clips_urgent ON clips(sha256, custody) WHERE (event OR requested) AND sha256 IS NOT NULL;
 CREATE INDEX clips_find ON clips(camera, path, size_bytes, mtime_ns);
-CREATE INDEX clips_by_state ON clips(camera, custody, copy, size_bytes);
-CREATE INDEX clips_by_custody ON clips(custody, size_bytes);
-CREATE INDEX clips_gone ON clips(copy) WHERE copy = 'gone';
+CREATE INDEX clips_in_turn ON clips(camera, custody, (event OR requested) DESC, number) WHERE copy = 'present';
+CREATE INDEX clips_to_copy_again ON clips(camera) WHERE custody = 'listed' AND sha256 IS NOT NULL;
+CREATE INDEX clips_unlisted ON clips(camera, listing) WHERE copy IN ('present', 'wipe_intended');
+CREATE INDEX clips_unread ON clips(session, number)
+  WHERE copy = 'present' AND custody IN ('spooled', 'confirmed') AND read_in IS NOT session;
+CREATE INDEX clips_to_wipe ON clips(camera, role, number)
+  WHERE custody = 'confirmed' AND copy = 'present' AND hold IS NULL;
 CREATE INDEX clips_by_session ON clips(session);
-CREATE INDEX clips_waiting ON clips(camera, event, requested, number) WHERE custody = 'spooled';
+CREATE INDEX clips_waiting ON clips(sha256) WHERE custody = 'spooled';
+
+-- Clips by state, kept by triggers so that nobody ever counts rows. Bytes are REAL: a camera may claim any size.
+CREATE TABLE tallies (
+  camera TEXT NOT NULL,
+  role TEXT NOT NULL,
+  custody TEXT NOT NULL,
+  copy TEXT NOT NULL,
+  held INTEGER NOT NULL,
+  clips INTEGER NOT NULL CHECK (clips >= 0),
+  bytes REAL NOT NULL,
+  PRIMARY KEY (camera, role, custody, copy, held)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER clips_tallied AFTER INSERT ON clips BEGIN
+  INSERT INTO tallies VALUES (NEW.camera, NEW.role, NEW.custody, NEW.copy, NEW.hold IS NOT NULL, 1, NEW.size_bytes)
+  ON CONFLICT DO UPDATE SET clips = clips + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER clips_tallied_again AFTER UPDATE ON clips
+WHEN NEW.custody <> OLD.custody OR NEW.copy <> OLD.copy OR (NEW.hold IS NULL) <> (OLD.hold IS NULL) BEGIN
+  UPDATE tallies SET clips = clips - 1, bytes = bytes - OLD.size_bytes
+  WHERE camera = OLD.camera AND role = OLD.role AND custody = OLD.custody AND copy = OLD.copy
+    AND held = (OLD.hold IS NOT NULL);
+  INSERT INTO tallies VALUES (NEW.camera, NEW.role, NEW.custody, NEW.copy, NEW.hold IS NOT NULL, 1, NEW.size_bytes)
+  ON CONFLICT DO UPDATE SET clips = clips + 1, bytes = bytes + excluded.bytes;
+END;
+
+CREATE TABLE spool_tally (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  objects INTEGER NOT NULL CHECK (objects >= 0),
+  bytes REAL NOT NULL
+) STRICT;
+INSERT INTO spool_tally VALUES (1, 0, 0);
+CREATE TRIGGER objects_tallied AFTER INSERT ON objects BEGIN
+  UPDATE spool_tally SET objects = objects + 1, bytes = bytes + NEW.size_bytes;
+END;
+CREATE TRIGGER objects_tallied_again AFTER UPDATE ON objects WHEN NEW.spool <> OLD.spool BEGIN
+  UPDATE spool_tally SET objects = objects + iif(NEW.spool = 'present', 1, -1),
+    bytes = bytes + iif(NEW.spool = 'present', NEW.size_bytes, -NEW.size_bytes);
+END;
+
+-- What is outstanding: each object in the spool, with clips that may leave the station, that a store has not proved.
+CREATE VIEW owed AS
+SELECT o.sha256, s.name AS store, c.camera, c.number,
+  EXISTS (SELECT 1 FROM clips u WHERE u.sha256 = o.sha256 AND u.custody IN ('spooled', 'confirmed')
+    AND (u.event OR u.requested)) AS urgent
+FROM objects o CROSS JOIN stores s CROSS JOIN clips c
+WHERE o.spool = 'present'
+  AND c.number = (SELECT min(number) FROM (
+    SELECT min(number) AS number FROM clips WHERE sha256 = o.sha256 AND custody = 'spooled'
+    UNION ALL SELECT min(number) FROM clips WHERE sha256 = o.sha256 AND custody = 'confirmed'))
+  AND NOT EXISTS (SELECT 1 FROM current_receipts r
+    WHERE r.sha256 = o.sha256 AND r.store = s.name AND r.kind >= r.require);
+
+-- A procedure: an INSERT makes the uploads of one object what `owed` says.
+CREATE VIEW owing AS SELECT NULL AS sha256 WHERE 0;
+CREATE TRIGGER owing_settled INSTEAD OF INSERT ON owing BEGIN
+  DELETE FROM uploads WHERE sha256 = NEW.sha256 AND store NOT IN (SELECT store FROM owed WHERE sha256 = NEW.sha256);
+  INSERT INTO uploads (sha256, store, camera, urgent, number)
+  SELECT sha256, store, camera, urgent, number FROM owed WHERE sha256 = NEW.sha256
+  ON CONFLICT DO UPDATE SET camera = excluded.camera, urgent = excluded.urgent, number = excluded.number
+  WHERE urgent <> excluded.urgent OR number <> excluded.number;
+END;
+CREATE TRIGGER clips_owe AFTER UPDATE ON clips
+WHEN NEW.sha256 IS NOT NULL AND (NEW.custody <> OLD.custody OR NEW.event <> OLD.event OR NEW.requested <> OLD.requested)
+BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER objects_owe AFTER UPDATE ON objects
+WHEN NEW.spool <> OLD.spool OR NEW.spooled_event <> OLD.spooled_event
+BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER receipts_owe AFTER INSERT ON receipts BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER stores_owe AFTER INSERT ON stores BEGIN
+  INSERT INTO owing SELECT sha256 FROM objects WHERE spool = 'present';
+END;
+CREATE TRIGGER stores_owe_again AFTER UPDATE ON stores
+WHEN NEW.name <> OLD.name OR NEW.place <> OLD.place OR NEW.require <> OLD.require BEGIN
+  DELETE FROM uploads WHERE store = OLD.name AND (OLD.name <> NEW.name OR OLD.place <> NEW.place);  -- a hint is about its place
+  INSERT INTO owing SELECT sha256 FROM objects WHERE spool = 'present';
+END;
+CREATE TRIGGER stores_owe_no_more AFTER DELETE ON stores BEGIN DELETE FROM uploads WHERE store = OLD.name; END;
 
 CREATE TRIGGER clips_kept BEFORE DELETE ON clips BEGIN SELECT RAISE(ABORT, 'clips are never forgotten'); END;
 CREATE TRIGGER clips_start BEFORE INSERT ON clips
@@ -242,7 +344,8 @@ WHEN NEW.custody = 'confirmed' AND OLD.custody <> 'confirmed'
 BEGIN SELECT RAISE(ABORT, 'confirmed without enough receipts'); END;
 CREATE TRIGGER clips_wipe BEFORE UPDATE ON clips
 WHEN NEW.copy = 'wipe_intended' AND OLD.copy <> 'wipe_intended' AND (
-  NEW.custody <> 'confirmed' OR OLD.custody <> 'confirmed'
+  EXISTS (SELECT 1 FROM doubts)
+  OR NEW.custody <> 'confirmed' OR OLD.custody <> 'confirmed'
   OR NEW.hold IS NOT NULL OR OLD.hold IS NOT NULL
   OR (SELECT wiping FROM gate) <> 1
   OR coalesce((SELECT stores FROM proofs WHERE sha256 = NEW.sha256), 0) < (SELECT copies FROM gate)
@@ -254,7 +357,8 @@ BEGIN SELECT RAISE(ABORT, 'unsafe wipe'); END;
 
 CREATE TRIGGER objects_purge BEFORE UPDATE ON objects
 WHEN NEW.spool = 'absent' AND OLD.spool = 'present' AND (
-  EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND custody = 'spooled')
+  (NEW.fault IS NULL AND EXISTS (SELECT 1 FROM doubts))
+  OR EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND custody = 'spooled')
   OR (NEW.fault IS NULL AND EXISTS (
     SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND (custody <> 'confirmed' OR hold IS NOT NULL)))
   OR (NEW.fault IS NULL AND NOT EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256)))

@@ -42,8 +42,8 @@ CREATE TABLE clips (
   CHECK (copy IN ('wipe_intended', 'gone') OR unlinked_in IS NULL),
   CHECK (custody <> 'quarantined' OR problem IS NOT NULL)
 ) STRICT;
-INSERT INTO "clips" VALUES('cdc3c2eba6fff16af56cb',1,'CAM-1',1,3,X'4443494D2F6B6570742E4D5034',4,1000,'clip',0,0,NULL,NULL,NULL,'listed','present',NULL,NULL,NULL,NULL,NULL,NULL,4);
-INSERT INTO "clips" VALUES('cd940f04e69834256c294',2,'CAM-1',1,3,X'4443494D2F636F706965642E4D5034',6,1000,'clip',0,0,NULL,NULL,NULL,'confirmed','present','fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148',NULL,NULL,1,NULL,NULL,8);
+INSERT INTO "clips" VALUES('c4eb51f7fffb3b372bcc9',1,'CAM-1',1,3,X'4443494D2F6B6570742E4D5034',4,1000,'clip',0,0,NULL,NULL,NULL,'listed','present',NULL,NULL,NULL,NULL,NULL,NULL,4);
+INSERT INTO "clips" VALUES('c3108a0800e37fcfb20b0',2,'CAM-1',1,3,X'4443494D2F636F706965642E4D5034',6,1000,'clip',0,0,NULL,NULL,NULL,'confirmed','present','fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148',NULL,NULL,1,NULL,NULL,8);
 CREATE TABLE copy_moves (was TEXT NOT NULL, becomes TEXT NOT NULL, PRIMARY KEY (was, becomes)) STRICT;
 INSERT INTO "copy_moves" VALUES('present','wipe_intended');
 INSERT INTO "copy_moves" VALUES('wipe_intended','gone');
@@ -60,8 +60,12 @@ INSERT INTO "custody_moves" VALUES('spooled','listed');
 INSERT INTO "custody_moves" VALUES('quarantined','spooled');
 INSERT INTO "custody_moves" VALUES('quarantined','listed');
 INSERT INTO "custody_moves" VALUES('lost','listed');
+CREATE TABLE doubts (
+  reason TEXT PRIMARY KEY CHECK (reason IN ('ledger_unaudited', 'ledger_damaged', 'ledger_rolled_back')),
+  told TEXT NOT NULL                        -- for a person: what was found, where
+) STRICT;
 CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- SQLite remembers the highest number given: a log whose end was cut is known
   event TEXT NOT NULL,
   clip TEXT,
   camera TEXT,
@@ -69,14 +73,14 @@ CREATE TABLE events (
   line TEXT NOT NULL UNIQUE,
   digest TEXT NOT NULL CHECK (length(digest) = 64)
 ) STRICT;
-INSERT INTO "events" VALUES(1,'camera.claimed',NULL,'CAM-1',1772366400000000,'{"seq":1,"prev":"0000000000000000000000000000000000000000000000000000000000000000","event":"camera.claimed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483514481,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","actor":"config"}','5884031ca5015ceda20a20df1245917a7288d0484be74b3da58291e85aa18783');
-INSERT INTO "events" VALUES(2,'camera.docked',NULL,'CAM-1',1772366400000000,'{"seq":2,"prev":"5884031ca5015ceda20a20df1245917a7288d0484be74b3da58291e85aa18783","event":"camera.docked","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483515002,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","bay":"1","session":1}','ee5ab5d133224936e8bb1b5f32528096ab928f8311eb5d342c1417b8cdb90e9f');
-INSERT INTO "events" VALUES(3,'camera.listing',NULL,'CAM-1',1772366400000000,'{"seq":3,"prev":"ee5ab5d133224936e8bb1b5f32528096ab928f8311eb5d342c1417b8cdb90e9f","event":"camera.listing","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483515569,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","session":1}','1b2327ab508441b28c6657e9a163acf48756d913132295276082fbc9a8e54ee1');
-INSERT INTO "events" VALUES(4,'clip.listed','cdc3c2eba6fff16af56cb','CAM-1',1772366400000000,'{"seq":4,"prev":"1b2327ab508441b28c6657e9a163acf48756d913132295276082fbc9a8e54ee1","event":"clip.listed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483515840,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"cdc3c2eba6fff16af56cb","session":1,"path_hex":"4443494d2f6b6570742e4d5034","size":4,"mtime_ns":1000,"role":"clip","marked":false,"custody":"listed","copy":"present"}','1dd59cdef9a9871b3f81e01d386baf861c57e19a8e6a12e5f12a31104fd830b5');
-INSERT INTO "events" VALUES(5,'clip.listed','cd940f04e69834256c294','CAM-1',1772366400000000,'{"seq":5,"prev":"1dd59cdef9a9871b3f81e01d386baf861c57e19a8e6a12e5f12a31104fd830b5","event":"clip.listed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483516429,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"cd940f04e69834256c294","session":1,"path_hex":"4443494d2f636f706965642e4d5034","size":6,"mtime_ns":1000,"role":"clip","marked":false,"custody":"listed","copy":"present"}','ba2bd850e2b5fd10b384c60eb926085570c9c7275280c9634ba021f7baf30c16');
-INSERT INTO "events" VALUES(6,'clip.spooled','cd940f04e69834256c294','CAM-1',1772366400000000,'{"seq":6,"prev":"ba2bd850e2b5fd10b384c60eb926085570c9c7275280c9634ba021f7baf30c16","event":"clip.spooled","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483517691,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"cd940f04e69834256c294","custody":"spooled","copy":"present","session":1,"sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"bay":"1"}','6d53431fd91fbd2f746494571afc700fa78103b9b3ef4e465f014994bc047cd6');
-INSERT INTO "events" VALUES(7,'object.proved',NULL,NULL,1772366400000000,'{"seq":7,"prev":"6d53431fd91fbd2f746494571afc700fa78103b9b3ef4e465f014994bc047cd6","event":"object.proved","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483518978,"boot":"boot-1","station":"hub7","tool":"test","sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"store":"central","kind":"signed","place":"tus+https://store.test/files/"}','c9f03dc29b5c6ffeb779ff2be7c0fb4e8b9e9ed1e803abc5cf7346f327c2b71f');
-INSERT INTO "events" VALUES(8,'clip.confirmed','cd940f04e69834256c294','CAM-1',1772366400000000,'{"seq":8,"prev":"c9f03dc29b5c6ffeb779ff2be7c0fb4e8b9e9ed1e803abc5cf7346f327c2b71f","event":"clip.confirmed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":8483519630,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"cd940f04e69834256c294","custody":"confirmed","copy":"present","session":1,"sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"stores":["central"]}','6b5418eadee2bb49d95ebd7c0a019929e2e420a014f9a85ddaad01c004e8723e');
+INSERT INTO "events" VALUES(1,'camera.claimed',NULL,'CAM-1',1772366400000000,'{"seq":1,"prev":"0000000000000000000000000000000000000000000000000000000000000000","event":"camera.claimed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999925950,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","actor":"config"}','732095566b3bc121973065a036eb6e76eccf0dd507a94612c33faaab599d334e');
+INSERT INTO "events" VALUES(2,'camera.docked',NULL,'CAM-1',1772366400000000,'{"seq":2,"prev":"732095566b3bc121973065a036eb6e76eccf0dd507a94612c33faaab599d334e","event":"camera.docked","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999926589,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","bay":"1","session":1}','c9bde78141ae05023237433e02049d50cbda79b6bfaaff4b0db6144de9c76d9a');
+INSERT INTO "events" VALUES(3,'camera.listing',NULL,'CAM-1',1772366400000000,'{"seq":3,"prev":"c9bde78141ae05023237433e02049d50cbda79b6bfaaff4b0db6144de9c76d9a","event":"camera.listing","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999927314,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","session":1}','6cc799fe576321a26a0ea4a73537b3946fd4e9c0a472d5739a9c19f443a6037f');
+INSERT INTO "events" VALUES(4,'clip.listed','c4eb51f7fffb3b372bcc9','CAM-1',1772366400000000,'{"seq":4,"prev":"6cc799fe576321a26a0ea4a73537b3946fd4e9c0a472d5739a9c19f443a6037f","event":"clip.listed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999927650,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"c4eb51f7fffb3b372bcc9","session":1,"path_hex":"4443494d2f6b6570742e4d5034","size":4,"mtime_ns":1000,"role":"clip","marked":false,"custody":"listed","copy":"present"}','5d817869ec841df229c3a22ae6114a47483a061cdef276663cf0ddf09ecefc29');
+INSERT INTO "events" VALUES(5,'clip.listed','c3108a0800e37fcfb20b0','CAM-1',1772366400000000,'{"seq":5,"prev":"5d817869ec841df229c3a22ae6114a47483a061cdef276663cf0ddf09ecefc29","event":"clip.listed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999928579,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"c3108a0800e37fcfb20b0","session":1,"path_hex":"4443494d2f636f706965642e4d5034","size":6,"mtime_ns":1000,"role":"clip","marked":false,"custody":"listed","copy":"present"}','ea549e8f60e823eeee5f6b5c4ac77277bef221f46dba70ecc0353a147c27c30b');
+INSERT INTO "events" VALUES(6,'clip.spooled','c3108a0800e37fcfb20b0','CAM-1',1772366400000000,'{"seq":6,"prev":"ea549e8f60e823eeee5f6b5c4ac77277bef221f46dba70ecc0353a147c27c30b","event":"clip.spooled","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999931226,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"c3108a0800e37fcfb20b0","custody":"spooled","copy":"present","session":1,"sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"bay":"1"}','b9f02a704cd55dab95577b04fcb0b981acd7f8854c23185bc82af9d34d2d1772');
+INSERT INTO "events" VALUES(7,'object.proved',NULL,NULL,1772366400000000,'{"seq":7,"prev":"b9f02a704cd55dab95577b04fcb0b981acd7f8854c23185bc82af9d34d2d1772","event":"object.proved","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999937689,"boot":"boot-1","station":"hub7","tool":"test","sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"store":"central","kind":"signed","place":"tus+https://store.test/files/"}','81e737ee789297c50d093d3aa0ab54b314ccd926b48df7090a1244ae23ad1b4e');
+INSERT INTO "events" VALUES(8,'clip.confirmed','c3108a0800e37fcfb20b0','CAM-1',1772366400000000,'{"seq":8,"prev":"81e737ee789297c50d093d3aa0ab54b314ccd926b48df7090a1244ae23ad1b4e","event":"clip.confirmed","at":"2026-03-01T12:00:00.000000Z","monotonic_us":19999940861,"boot":"boot-1","station":"hub7","tool":"test","camera":"CAM-1","clip":"c3108a0800e37fcfb20b0","custody":"confirmed","copy":"present","session":1,"sha256":"fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148","size":6,"stores":["central"]}','86b14692b96897876709d5c651f5fc7dafc07ee71146be3d039635bc486a6063');
 CREATE TABLE gate (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   copies INTEGER NOT NULL CHECK (copies >= 1),
@@ -104,7 +108,7 @@ CREATE TABLE receipts (
   checked_us INTEGER NOT NULL,
   proof TEXT NOT NULL CHECK (length(proof) > 0),
   event INTEGER NOT NULL REFERENCES events(seq),
-  PRIMARY KEY (sha256, store, place, kind, event)
+  PRIMARY KEY (sha256, event)
 ) STRICT;
 INSERT INTO "receipts" VALUES('fb30593ca32df57a8a0f19d551710dc880a98b208b6e180b07e6aff59102d148','central','tus+https://store.test/files/',3,6,'handle',1772366400000000,1772366400000000,'the signed text',7);
 CREATE TABLE sessions (
@@ -116,6 +120,12 @@ CREATE TABLE sessions (
   outcome TEXT
 ) STRICT;
 INSERT INTO "sessions" VALUES(1,'CAM-1','1',1772366400000000,NULL,NULL);
+CREATE TABLE spool_tally (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  objects INTEGER NOT NULL CHECK (objects >= 0),
+  bytes REAL NOT NULL
+) STRICT;
+INSERT INTO "spool_tally" VALUES(1,1,6.0);
 CREATE TABLE stores (
   name TEXT PRIMARY KEY,
   require INTEGER NOT NULL CHECK (require BETWEEN 1 AND 3),  -- 1 checksum, 2 readback, 3 signed
@@ -123,12 +133,28 @@ CREATE TABLE stores (
   place TEXT NOT NULL                                        -- its URL: receipts from elsewhere do not count for it
 ) STRICT;
 INSERT INTO "stores" VALUES('central',3,1,'tus+https://store.test/files/');
+CREATE TABLE tallies (
+  camera TEXT NOT NULL,
+  role TEXT NOT NULL,
+  custody TEXT NOT NULL,
+  copy TEXT NOT NULL,
+  held INTEGER NOT NULL,
+  clips INTEGER NOT NULL CHECK (clips >= 0),
+  bytes REAL NOT NULL,
+  PRIMARY KEY (camera, role, custody, copy, held)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "tallies" VALUES('CAM-1','clip','confirmed','present',0,1,6.0);
+INSERT INTO "tallies" VALUES('CAM-1','clip','listed','present',0,1,4.0);
+INSERT INTO "tallies" VALUES('CAM-1','clip','spooled','present',0,0,0.0);
 CREATE TABLE uploads (
   sha256 TEXT NOT NULL REFERENCES objects(sha256),
   store TEXT NOT NULL,
+  camera TEXT NOT NULL,           -- of its oldest sighting
+  urgent INTEGER NOT NULL CHECK (urgent IN (0, 1)),
+  number INTEGER NOT NULL,        -- of its oldest sighting
   hint TEXT,                      -- the adapter's handle; the store's answer wins over it
   attempts INTEGER NOT NULL DEFAULT 0,
-  next_us INTEGER NOT NULL DEFAULT 0,
+  next_us INTEGER NOT NULL DEFAULT 0,  -- not before; 0 = now
   asked_person INTEGER NOT NULL DEFAULT 0 CHECK (asked_person IN (0, 1)),
   problem TEXT,
   PRIMARY KEY (sha256, store)
@@ -161,9 +187,16 @@ WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM events)
   OR json_extract(NEW.line, '$.prev') IS NOT
      coalesce((SELECT digest FROM events WHERE seq = NEW.seq - 1), '0000000000000000000000000000000000000000000000000000000000000000')
 BEGIN SELECT RAISE(ABORT, 'a custody event must follow from the one before'); END;
+CREATE TRIGGER doubts_settled BEFORE DELETE ON doubts
+WHEN (SELECT event FROM events WHERE seq = (SELECT max(seq) FROM events)) IS NOT
+  CASE OLD.reason WHEN 'ledger_rolled_back' THEN 'ledger.accepted' ELSE 'ledger.audited' END
+BEGIN SELECT RAISE(ABORT, 'a doubt ends with its own custody event'); END;
+CREATE TRIGGER doubts_named BEFORE UPDATE ON doubts WHEN NEW.reason <> OLD.reason
+BEGIN SELECT RAISE(ABORT, 'a doubt never becomes another'); END;
 CREATE TRIGGER events_same BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never changed'); END;
 CREATE TRIGGER events_kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'custody events are never removed'); END;
-CREATE INDEX objects_in_spool ON objects(spool) WHERE spool = 'present';
+CREATE INDEX objects_in_spool ON objects(sha256, size_bytes) WHERE spool = 'present';
+CREATE INDEX objects_to_purge ON objects(confirmed_us, sha256) WHERE spool = 'present' AND confirmed_us IS NOT NULL;
 CREATE TRIGGER objects_start BEFORE INSERT ON objects WHEN NEW.spool <> 'present'
 BEGIN SELECT RAISE(ABORT, 'an object starts in the spool'); END;
 CREATE TRIGGER objects_kept BEFORE DELETE ON objects BEGIN SELECT RAISE(ABORT, 'objects are never forgotten'); END;
@@ -187,14 +220,76 @@ JOIN stores s ON s.name = r.store AND s.place = r.place
 JOIN objects o ON o.sha256 = r.sha256 AND o.size_bytes = r.size_bytes AND r.event > o.spooled_event;
 CREATE VIEW proofs AS
 SELECT sha256, count(DISTINCT store) AS stores FROM current_receipts WHERE counts = 1 AND kind >= require GROUP BY sha256;
+CREATE INDEX uploads_ready ON uploads(store, camera, urgent, number) WHERE next_us = 0 AND asked_person = 0;
+CREATE INDEX uploads_paused ON uploads(next_us) WHERE next_us > 0;
+CREATE INDEX uploads_told ON uploads(sha256, store) WHERE problem IS NOT NULL;
 CREATE UNIQUE INDEX clips_aboard ON clips(camera, path, size_bytes, mtime_ns) WHERE copy IN ('present', 'wipe_intended');
-CREATE INDEX clips_of_object ON clips(sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX clips_of_object ON clips(sha256, custody, number) WHERE sha256 IS NOT NULL;
+CREATE INDEX clips_urgent ON clips(sha256, custody) WHERE (event OR requested) AND sha256 IS NOT NULL;
 CREATE INDEX clips_find ON clips(camera, path, size_bytes, mtime_ns);
-CREATE INDEX clips_by_state ON clips(camera, custody, copy, size_bytes);
-CREATE INDEX clips_by_custody ON clips(custody, size_bytes);
-CREATE INDEX clips_gone ON clips(copy) WHERE copy = 'gone';
+CREATE INDEX clips_in_turn ON clips(camera, custody, (event OR requested) DESC, number) WHERE copy = 'present';
+CREATE INDEX clips_to_copy_again ON clips(camera) WHERE custody = 'listed' AND sha256 IS NOT NULL;
+CREATE INDEX clips_unlisted ON clips(camera, listing) WHERE copy IN ('present', 'wipe_intended');
+CREATE INDEX clips_unread ON clips(session, number)
+  WHERE copy = 'present' AND custody IN ('spooled', 'confirmed') AND read_in IS NOT session;
+CREATE INDEX clips_to_wipe ON clips(camera, role, number)
+  WHERE custody = 'confirmed' AND copy = 'present' AND hold IS NULL;
 CREATE INDEX clips_by_session ON clips(session);
-CREATE INDEX clips_waiting ON clips(camera, event, requested, number) WHERE custody = 'spooled';
+CREATE INDEX clips_waiting ON clips(sha256) WHERE custody = 'spooled';
+CREATE TRIGGER clips_tallied AFTER INSERT ON clips BEGIN
+  INSERT INTO tallies VALUES (NEW.camera, NEW.role, NEW.custody, NEW.copy, NEW.hold IS NOT NULL, 1, NEW.size_bytes)
+  ON CONFLICT DO UPDATE SET clips = clips + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER clips_tallied_again AFTER UPDATE ON clips
+WHEN NEW.custody <> OLD.custody OR NEW.copy <> OLD.copy OR (NEW.hold IS NULL) <> (OLD.hold IS NULL) BEGIN
+  UPDATE tallies SET clips = clips - 1, bytes = bytes - OLD.size_bytes
+  WHERE camera = OLD.camera AND role = OLD.role AND custody = OLD.custody AND copy = OLD.copy
+    AND held = (OLD.hold IS NOT NULL);
+  INSERT INTO tallies VALUES (NEW.camera, NEW.role, NEW.custody, NEW.copy, NEW.hold IS NOT NULL, 1, NEW.size_bytes)
+  ON CONFLICT DO UPDATE SET clips = clips + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER objects_tallied AFTER INSERT ON objects BEGIN
+  UPDATE spool_tally SET objects = objects + 1, bytes = bytes + NEW.size_bytes;
+END;
+CREATE TRIGGER objects_tallied_again AFTER UPDATE ON objects WHEN NEW.spool <> OLD.spool BEGIN
+  UPDATE spool_tally SET objects = objects + iif(NEW.spool = 'present', 1, -1),
+    bytes = bytes + iif(NEW.spool = 'present', NEW.size_bytes, -NEW.size_bytes);
+END;
+CREATE VIEW owed AS
+SELECT o.sha256, s.name AS store, c.camera, c.number,
+  EXISTS (SELECT 1 FROM clips u WHERE u.sha256 = o.sha256 AND u.custody IN ('spooled', 'confirmed')
+    AND (u.event OR u.requested)) AS urgent
+FROM objects o CROSS JOIN stores s CROSS JOIN clips c
+WHERE o.spool = 'present'
+  AND c.number = (SELECT min(number) FROM (
+    SELECT min(number) AS number FROM clips WHERE sha256 = o.sha256 AND custody = 'spooled'
+    UNION ALL SELECT min(number) FROM clips WHERE sha256 = o.sha256 AND custody = 'confirmed'))
+  AND NOT EXISTS (SELECT 1 FROM current_receipts r
+    WHERE r.sha256 = o.sha256 AND r.store = s.name AND r.kind >= r.require);
+CREATE VIEW owing AS SELECT NULL AS sha256 WHERE 0;
+CREATE TRIGGER owing_settled INSTEAD OF INSERT ON owing BEGIN
+  DELETE FROM uploads WHERE sha256 = NEW.sha256 AND store NOT IN (SELECT store FROM owed WHERE sha256 = NEW.sha256);
+  INSERT INTO uploads (sha256, store, camera, urgent, number)
+  SELECT sha256, store, camera, urgent, number FROM owed WHERE sha256 = NEW.sha256
+  ON CONFLICT DO UPDATE SET camera = excluded.camera, urgent = excluded.urgent, number = excluded.number
+  WHERE urgent <> excluded.urgent OR number <> excluded.number;
+END;
+CREATE TRIGGER clips_owe AFTER UPDATE ON clips
+WHEN NEW.sha256 IS NOT NULL AND (NEW.custody <> OLD.custody OR NEW.event <> OLD.event OR NEW.requested <> OLD.requested)
+BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER objects_owe AFTER UPDATE ON objects
+WHEN NEW.spool <> OLD.spool OR NEW.spooled_event <> OLD.spooled_event
+BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER receipts_owe AFTER INSERT ON receipts BEGIN INSERT INTO owing VALUES (NEW.sha256); END;
+CREATE TRIGGER stores_owe AFTER INSERT ON stores BEGIN
+  INSERT INTO owing SELECT sha256 FROM objects WHERE spool = 'present';
+END;
+CREATE TRIGGER stores_owe_again AFTER UPDATE ON stores
+WHEN NEW.name <> OLD.name OR NEW.place <> OLD.place OR NEW.require <> OLD.require BEGIN
+  DELETE FROM uploads WHERE store = OLD.name AND (OLD.name <> NEW.name OR OLD.place <> NEW.place);  -- a hint is about its place
+  INSERT INTO owing SELECT sha256 FROM objects WHERE spool = 'present';
+END;
+CREATE TRIGGER stores_owe_no_more AFTER DELETE ON stores BEGIN DELETE FROM uploads WHERE store = OLD.name; END;
 CREATE TRIGGER clips_kept BEFORE DELETE ON clips BEGIN SELECT RAISE(ABORT, 'clips are never forgotten'); END;
 CREATE TRIGGER clips_start BEFORE INSERT ON clips
 WHEN NEW.custody <> 'listed' OR NEW.copy <> 'present' OR NEW.sha256 IS NOT NULL OR NEW.looked_in IS NOT NULL OR NEW.read_in IS NOT NULL
@@ -245,7 +340,8 @@ WHEN NEW.custody = 'confirmed' AND OLD.custody <> 'confirmed'
 BEGIN SELECT RAISE(ABORT, 'confirmed without enough receipts'); END;
 CREATE TRIGGER clips_wipe BEFORE UPDATE ON clips
 WHEN NEW.copy = 'wipe_intended' AND OLD.copy <> 'wipe_intended' AND (
-  NEW.custody <> 'confirmed' OR OLD.custody <> 'confirmed'
+  EXISTS (SELECT 1 FROM doubts)
+  OR NEW.custody <> 'confirmed' OR OLD.custody <> 'confirmed'
   OR NEW.hold IS NOT NULL OR OLD.hold IS NOT NULL
   OR (SELECT wiping FROM gate) <> 1
   OR coalesce((SELECT stores FROM proofs WHERE sha256 = NEW.sha256), 0) < (SELECT copies FROM gate)
@@ -256,7 +352,8 @@ WHEN NEW.copy = 'wipe_intended' AND OLD.copy <> 'wipe_intended' AND (
 BEGIN SELECT RAISE(ABORT, 'unsafe wipe'); END;
 CREATE TRIGGER objects_purge BEFORE UPDATE ON objects
 WHEN NEW.spool = 'absent' AND OLD.spool = 'present' AND (
-  EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND custody = 'spooled')
+  (NEW.fault IS NULL AND EXISTS (SELECT 1 FROM doubts))
+  OR EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND custody = 'spooled')
   OR (NEW.fault IS NULL AND EXISTS (
     SELECT 1 FROM clips WHERE sha256 = OLD.sha256 AND (custody <> 'confirmed' OR hold IS NOT NULL)))
   OR (NEW.fault IS NULL AND NOT EXISTS (SELECT 1 FROM clips WHERE sha256 = OLD.sha256)))
