@@ -71,7 +71,7 @@ class Sink(Protocol):
     """Where a reading goes, block by block; called in a worker thread. An exception ends the reading."""
 
     def __call__(self, block: memoryview, /) -> None:
-        """Take one block; the view is valid during the call only."""
+        """Take one block, which stays as it is until the next call has returned; an empty one ends the file."""
         ...
 
 
@@ -186,7 +186,6 @@ class EvidenceStore(Protocol):
 
     name: str
     place: str  # where it is (its URL): receipts from another place do not count for it
-    kinds: frozenset[ReceiptKind]  # what this adapter can obtain, configuration permitting
 
     async def send(
         self,
@@ -216,9 +215,6 @@ class EvidenceStore(Protocol):
 
     find: "Callable[[Shipment], Awaitable[str | None]] | None"
     """Ask whether the store already holds the digest: its handle or None. None = the store cannot tell."""
-
-    abandon: "Callable[[str], Awaitable[None]] | None"
-    """Remove an *unfinished* upload. Never called on a finished one. None = the store cannot."""
 
     async def close(self) -> None:
         """Release connections."""

@@ -32,6 +32,12 @@ _OF_ALL_REQUESTS = frozenset(
 """These speak of the way we ask, which is the same for every object. Source: RFC 9110, section 15.5."""
 
 
+class CredentialRefused(StoreRefused):
+    """The store does not accept the token that it was shown; the file may hold a newer one."""
+
+    hint = "Put a valid credential into the store's credential file; it is read again by itself."
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Status, the headers (names in lower case) and the body as it came, without decoding."""
@@ -69,8 +75,7 @@ def refusal(answer: Answer, doing: str, now: datetime) -> StoreError:
     pause_s = retry_after_s(answer.headers.get("retry-after"), now)
     match status:
         case 401 | 403:
-            text = f"{doing}: the store does not accept this station's credential ({status})"
-            return StoreRefused(text, hint="Put a valid credential into the store's credential file.")
+            return CredentialRefused(f"{doing}: the store does not accept this station's credential ({status})")
         case 413:
             hint = "Raise the size limit of the store, or of the proxy in front of it."
             return ObjectRefused(f"{doing}: larger than the store accepts (413)", hint=hint)
@@ -80,7 +85,8 @@ def refusal(answer: Answer, doing: str, now: datetime) -> StoreError:
         case 423:
             return StoreBusy(f"{doing}: the store still holds the upload locked (423)", retry_after_s=pause_s)
         case 429 | 503:
-            return StoreBusy(f"{doing}: the store asks for patience ({status})", retry_after_s=pause_s)
+            wish = "" if pause_s is None else f" for {pause_s:.0f} s"
+            return StoreBusy(f"{doing}: the store asks for patience{wish} ({status})", retry_after_s=pause_s)
         case _:
             return _by_class(answer, doing)
 

@@ -6,6 +6,7 @@ can be wrong in files and addresses is said at once. Blocks on small files; call
 
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +20,7 @@ from agent.stores.directory import DirectoryStore
 from agent.stores.endpoint import Endpoint
 from agent.stores.lines import TusLimits
 from agent.stores.receipts import ReceiptKeys
-from agent.stores.remote import Remote
+from agent.stores.remote import LONG_AGO, Remote
 from agent.stores.tls import client_context
 from agent.stores.tus import TusStore
 
@@ -56,13 +57,19 @@ class OpenedStore:
 
 
 def open_store(
-    settings: StoreSettings, *, station: str, clock: Clock, spool_dir: Path, allow_unsafe: bool = False
+    settings: StoreSettings,
+    *,
+    station: str,
+    clock: Clock,
+    spool_dir: Path,
+    passed: datetime = LONG_AGO,
+    allow_unsafe: bool = False,
 ) -> OpenedStore:
-    """Make the adapter for a store. Raises ConfigError."""
+    """Make the adapter for a store; `passed` is a moment that has certainly passed. Raises ConfigError."""
     scheme = settings.url.partition(":")[0]
     match scheme:
         case "tus+http" | "tus+https":
-            return _open_tus(settings, station, clock)
+            return _open_tus(settings, station, clock, passed)
         case "file":
             return _open_directory(settings, clock, spool_dir, allow_unsafe=allow_unsafe)
         case "s3+http" | "s3+https" | "axis":
@@ -75,7 +82,7 @@ _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "cifs", "smb", "smb2"})
 _SCHEMES = "Use tus+https://host/files/, or file:///path of a mounted directory."
 
 
-def _open_tus(settings: StoreSettings, station: str, clock: Clock) -> OpenedStore:
+def _open_tus(settings: StoreSettings, station: str, clock: Clock, passed: datetime) -> OpenedStore:
     try:
         endpoint = Endpoint.of(settings.url.removeprefix("tus+"))
     except ConfigError as error:
@@ -88,7 +95,13 @@ def _open_tus(settings: StoreSettings, station: str, clock: Clock) -> OpenedStor
         hint = "Set receipt_key to the file with the store's public key."
         raise ConfigError(f"store {settings.name}: signed receipts cannot be checked without a key", hint=hint)
     remote = Remote(
-        settings.name, endpoint, station, clock, _context(settings, endpoint), read_credential(settings.credential)
+        settings.name,
+        endpoint,
+        station,
+        clock,
+        _context(settings, endpoint),
+        read_credential(settings.credential),
+        passed,
     )
     stall_s = settings.stall_s
     limits = TusLimits(connect_s=settings.connect_s, stall_s=stall_s, answer_s=stall_s, control_s=stall_s)

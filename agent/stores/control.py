@@ -14,7 +14,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from agent.core.errors import StoreError, StoreLied, StoreUnreachable
 from agent.stores.answer import Answer
-from agent.stores.credential import Credential
 from agent.stores.failure import HTTP_FAILURES, store_failure
 from agent.stores.remote import Remote
 
@@ -29,9 +28,8 @@ def no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-def base_headers(credential: Credential) -> dict[str, str]:
-    """Headers of every request; answers are wanted as they are, so that none can unfold into gigabytes."""
-    return {"Accept-Encoding": "identity", "User-Agent": "dock-agent", **credential.headers()}
+BASE_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "dock-agent"}
+"""Of every request; answers are wanted as they are, so that none can unfold into gigabytes."""
 
 
 class Control:
@@ -43,7 +41,7 @@ class Control:
         self._remote = remote
         self._total_s = total_s
         self._client = httpx.AsyncClient(
-            headers=base_headers(remote.credential),
+            headers=BASE_HEADERS,
             verify=remote.tls,
             timeout=httpx.Timeout(self._total_s, connect=connect_s, pool=self._total_s),
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=3.0),
@@ -64,7 +62,7 @@ class Control:
         try:
             async with (
                 asyncio.timeout(self._total_s),
-                self._client.stream(method, url, headers=dict(headers or {})) as response,
+                self._client.stream(method, url, headers=self._remote.headers(headers)) as response,
             ):
                 if elsewhere:
                     self._remote.refuse_here(response)
@@ -72,7 +70,7 @@ class Control:
         except TimeoutError as error:
             raise StoreUnreachable(f"{doing}: no complete answer within {self._total_s:.0f} s") from error
         except HTTP_FAILURES as error:
-            raise store_failure(error, doing) from error
+            raise store_failure(error, doing, self._remote) from error
 
     async def ask_again(
         self, method: str, url: str, doing: str, headers: Mapping[str, str] | None = None, *, elsewhere: bool = False

@@ -9,13 +9,12 @@ The only proof is a read-back: the file is opened and hashed again. A file syste
 a call that sees no progress for the stall time fails, and its thread is left behind.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Event
 
 from agent.core.errors import ReceiptInvalid
-from agent.core.object import Receipt, ReceiptKind, as_digest
+from agent.core.object import Receipt, ReceiptKind
 from agent.ports import Clock, Shipment, Transfer
 from agent.stores.delivery import KeepHint
 from agent.stores.directory_files import DirectoryFiles
@@ -23,14 +22,11 @@ from agent.stores.read_back import readback_receipt, still_read_back
 from agent.stores.spool_copy import SpoolCopy
 from agent.stores.workers import Workers
 
-_PART = re.compile(r"incoming/([0-9a-f]{64})\.part")
-
 
 class DirectoryStore:
     """An EvidenceStore in a mounted directory. Handles are paths relative to it."""
 
     find: Callable[[Shipment], Awaitable[str | None]] | None
-    abandon: Callable[[str], Awaitable[None]] | None
 
     def __init__(
         self,
@@ -48,13 +44,11 @@ class DirectoryStore:
         """
         self.name = name
         self.place = place if place is not None else root.as_uri()
-        self.kinds = frozenset({ReceiptKind.READBACK})
         self._files = DirectoryFiles(name, root, allow_unsafe=allow_unsafe)
         self._clock = clock
         self._stall_s = stall_s
         self._workers = Workers(name, 2)
         self.find = self._find
-        self.abandon = self._abandon
 
     def __repr__(self) -> str:
         """Name the store, nothing else."""
@@ -120,16 +114,3 @@ class DirectoryStore:
 
         held = await self._workers.run(look, stall_s=self._stall_s)
         return f"objects/{shipment.sha256}" if held else None
-
-    async def _abandon(self, handle: str) -> None:
-        """See EvidenceStore.abandon; a handle of a finished object does nothing."""
-        match = _PART.fullmatch(handle)
-        if match is None:
-            return
-        digest = as_digest(match[1])
-
-        def drop() -> None:
-            self._files.open()
-            self._files.drop_part(digest)
-
-        await self._workers.run(drop, stall_s=self._stall_s)

@@ -139,13 +139,6 @@ class DirectoryFiles:
             hint = "The store's disk altered it; keep that file for examination, and move it aside to store it anew."
             raise ReceiptInvalid(f"store {self._name}: {shipment.sha256} has other bytes now", hint=hint)
 
-    def drop_part(self, sha256: Digest) -> None:
-        """Remove an unfinished part that nobody works on."""
-        with self._translated("removing a part"):
-            path = self.part_path(sha256)
-            if path.exists():
-                StoredPart(path).drop()
-
     def _resume(self, part: StoredPart, copy: SpoolCopy) -> None:
         """Keep what the part holds if it is a true beginning of the object; otherwise start again."""
         if part.size_bytes <= copy.size_bytes and all(copy.matches(block) for block in part.blocks()):

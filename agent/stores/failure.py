@@ -3,16 +3,19 @@
 import httpx
 
 from agent.core.errors import StoreError, StoreUnreachable
-from agent.stores.tls import tls_cause, tls_refusal
+from agent.stores.remote import Remote
+from agent.stores.tls import certificate_time_refused, is_about_time, tls_cause, tls_refusal
 
 HTTP_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)
 """Everything that the HTTP library raises, TLS alerts that it lets through as they are included."""
 
 
-def store_failure(error: Exception, doing: str) -> StoreError:
+def store_failure(error: Exception, doing: str, remote: Remote) -> StoreError:
     """Translate one of HTTP_FAILURES; messages name the kind of failure, never what the store sent."""
     tls = tls_cause(error)
     if tls is not None:
+        if is_about_time(tls):
+            return certificate_time_refused(tls, doing, remote.clock(), remote.passed)
         refused = tls_refusal(tls, doing, connecting=isinstance(error, httpx.ConnectError))
         if refused is not None:
             return refused

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from agent.core.errors import StoreLied, StoreUnreachable
-from agent.stores.control import base_headers, no_cookies
+from agent.stores.control import BASE_HEADERS, no_cookies
 from agent.stores.failure import HTTP_FAILURES, store_failure
 from agent.stores.remote import Remote
 
@@ -28,6 +28,7 @@ class Line:
 
     def __init__(self, remote: Remote, connect_s: float, stall_s: float) -> None:
         """`stall_s` is the longest time in which not one byte may move."""
+        self._remote = remote
         self._endpoint = remote.endpoint
         self.refuse_here = remote.refuse_here
         self._socket: socket.socket | None = None
@@ -36,7 +37,7 @@ class Line:
         self.on_sent: Callable[[], None] | None = None
         """Called in the worker's thread when the request left, or the store would not take more of it."""
         self._client = httpx.Client(
-            headers=base_headers(remote.credential),
+            headers=BASE_HEADERS,
             verify=remote.tls,
             timeout=httpx.Timeout(stall_s, connect=connect_s),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=3.0),
@@ -56,12 +57,13 @@ class Line:
             # Views go to the socket as they are; the library's type asks for bytes, which they behave like.
             content: Any = body
             extensions = {"trace": self._traced}
-            with self._client.stream(method, url, headers=headers, content=content, extensions=extensions) as response:
+            known = self._remote.headers(headers)
+            with self._client.stream(method, url, headers=known, content=content, extensions=extensions) as response:
                 yield response
         except HTTP_FAILURES as error:
             if self.was_cut:
                 raise StoreUnreachable(f"{doing}: the store did not answer in time") from error
-            raise store_failure(error, doing) from error
+            raise store_failure(error, doing, self._remote) from error
 
     def cut(self) -> None:
         """End whatever this line is doing, from any thread; the line is then only good for `close`."""

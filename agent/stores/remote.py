@@ -1,7 +1,9 @@
 """What is known about one store behind the network: its address, our credential, and under which clock we ask."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 
@@ -11,11 +13,14 @@ from agent.stores.credential import Credential
 from agent.stores.endpoint import Endpoint
 from agent.stores.this_machine import leads_here
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
     """`name` is the store's in messages; `station` is ours as the store's receipts must name it.
 
+    `passed` is a moment that has certainly passed, for a clock that may be wrong.
     `same_machine` is what the address says; it is asked once, so that it stays what the store was opened as.
     """
 
@@ -25,11 +30,16 @@ class Remote:
     clock: Clock
     tls: ssl.SSLContext
     credential: Credential = field(default_factory=Credential)
+    passed: datetime = LONG_AGO
     same_machine: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Look whether the address is one of this machine. Blocks on a small file."""
         object.__setattr__(self, "same_machine", self.endpoint.is_this_machine)
+
+    def headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What one request carries: `more`, and the credential as it is now."""
+        return {**self.credential.headers(), **(more or {})}
 
     def refuse_here(self, response: httpx.Response) -> None:
         """Make sure that a proof comes from where the store is said to be. Raises StoreLied, OSError.

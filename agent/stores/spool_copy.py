@@ -1,4 +1,4 @@
-"""The spool's bytes of one object on their way out: read in order, hashed as they go.
+"""The spool's bytes of one object on their way out: read in order, hashed while they are sent.
 
 Rules: the file is opened without following links and must be a regular file of the object's size. The block that
 would complete the object is handed out only when the digest of everything, that block included, is right: what
@@ -6,7 +6,6 @@ the spool holds wrongly can be begun at a store but never completed there.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from agent.core.errors import SpoolCorrupt, SpoolError
+from agent.files.side_hash import SideHash
 from agent.ports import Shipment, UploadStopped
 
 BLOCK_BYTES = 1 << 20
@@ -29,8 +29,8 @@ class SpoolCopy:
         """Open the file. `stopped` is asked before each block. Raises SpoolCorrupt, SpoolError."""
         self._shipment = shipment
         self._stopped = stopped
-        self._hash = hashlib.sha256()
-        self._buffer = memoryview(bytearray(BLOCK_BYTES))
+        self._hash = SideHash()
+        self._buffers = [memoryview(bytearray(BLOCK_BYTES)) for _ in range(2)]  # one is hashed, one is filled
         self.size_bytes = shipment.size_bytes
         self.position = 0
         self.moved_bytes = 0  # never falls: shows that something moves
@@ -56,7 +56,8 @@ class SpoolCopy:
     def seek(self, offset: int) -> None:
         """Hash from the start up to `offset` without handing anything out. Raises as `blocks` does."""
         if offset < self.position:
-            self._hash = hashlib.sha256()
+            self._hash.close()
+            self._hash = SideHash()
             self.position = 0
         while self.position < offset:
             self._next(offset)
@@ -89,6 +90,7 @@ class SpoolCopy:
 
     def close(self) -> None:
         """Close the file; idempotent."""
+        self._hash.close()
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
@@ -96,7 +98,8 @@ class SpoolCopy:
     def _next(self, end: int) -> memoryview:
         if self._stopped():
             raise UploadStopped
-        view = self._buffer[: min(BLOCK_BYTES, end - self.position)]
+        self._buffers.reverse()
+        view = self._buffers[0][: min(BLOCK_BYTES, end - self.position)]
         try:
             count = os.preadv(self._fd, [view], self.position)
         except OSError as error:

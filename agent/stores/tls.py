@@ -1,8 +1,10 @@
 """TLS as a station speaks it: TLS 1.2 or newer, the store's name checked, and the operator's CA alone if given."""
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
+from agent.core.clock_policy import clock_problem, clock_text
 from agent.core.errors import ConfigError, StoreRefused
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: openssl x509_vfy.h.
@@ -11,6 +13,7 @@ _CLOCK_HINT = (
     "Check the station's clock first: a wrong clock makes every certificate look expired or not yet valid."
     " If the clock is right, the store's certificate must be renewed. Offloading goes on meanwhile."
 )
+_SET_HINT = "Set the station's clock, or let it be set from the network (NTP). Offloading goes on meanwhile."
 _NAME_HINT = (
     "The certificate must be issued by the CA in `ca` for the host in `url`; if neither changed, someone may be"
     " in between. Nothing was sent."
@@ -48,11 +51,29 @@ def tls_cause(error: BaseException) -> ssl.SSLError | None:
     return None
 
 
+def is_about_time(error: ssl.SSLError) -> bool:
+    """Whether the store's certificate is expired or not yet valid, by this station's clock."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _TIME_CODES
+
+
+def certificate_time_refused(error: ssl.SSLError, doing: str, now: datetime, passed: datetime) -> StoreRefused:
+    """Say what the clock and the certificate have to do with each other: which of the two is wrong, if that shows.
+
+    From a certificate alone nobody can tell; a clock that stands before `passed` is wrong for certain.
+    """
+    what = getattr(error, "verify_message", "certificate is not valid now")
+    told = f"{doing}: the store's certificate was not accepted: {what} by this station's clock, {clock_text(now)}"
+    wrong = clock_problem(now, passed)
+    if wrong is None:
+        return StoreRefused(told, hint=_CLOCK_HINT)
+    return StoreRefused(f"{told}; {wrong}", hint=_SET_HINT)
+
+
 def tls_refusal(error: ssl.SSLError, doing: str, *, connecting: bool) -> StoreRefused | None:
     """Say what is wrong between the two certificates; None when the line merely broke."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        hint = _CLOCK_HINT if error.verify_code in _TIME_CODES else _NAME_HINT
-        return StoreRefused(f"{doing}: the store's certificate was not accepted: {error.verify_message}", hint=hint)
+        text = f"{doing}: the store's certificate was not accepted: {error.verify_message}"
+        return StoreRefused(text, hint=_NAME_HINT)
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return None
     reason = (error.reason or "unknown").lower()

@@ -6,10 +6,12 @@ uploads that the store itself calls unfinished are ever deleted.
 
 from collections.abc import Awaitable, Callable
 from threading import Event
+from typing import TypeVar
 
 from agent.core.errors import StoreLied
 from agent.core.object import Receipt, ReceiptKind
 from agent.ports import Shipment, Transfer
+from agent.stores.answer import CredentialRefused
 from agent.stores.control import Control
 from agent.stores.delivery import Delivery, KeepHint
 from agent.stores.hint import Hint
@@ -20,6 +22,8 @@ from agent.stores.remote import Remote
 from agent.stores.tus_proof import TusProof
 from agent.stores.uploads import Uploads
 
+T = TypeVar("T")
+
 MAX_DISPROVED = 1024
 
 
@@ -27,7 +31,6 @@ class TusStore:
     """An EvidenceStore behind a tus 1.0 server."""
 
     find: Callable[[Shipment], Awaitable[str | None]] | None
-    abandon: Callable[[str], Awaitable[None]] | None
 
     def __init__(
         self,
@@ -43,17 +46,16 @@ class TusStore:
         """
         self.name = remote.name
         self.place = place if place is not None else f"tus+{remote.endpoint.base}"
-        self.kinds = frozenset({ReceiptKind.READBACK} | ({ReceiptKind.SIGNED} if keys else set()))
         self._endpoint = remote.endpoint
         self._clock = remote.clock
+        self._credential = remote.credential
         limits = limits or TusLimits()
         self._control = Control(remote, limits.connect_s, limits.control_s)
         self._uploads = Uploads(remote, self._control)
         self._lines = Lines(remote, limits)
         self._proof = TusProof(remote, self._control, self._uploads, keys)
         self._disproved: dict[str, None] = {}  # in the order of disproof; a restart merely asks once more
-        self.find = self._proof.find if keys else None
-        self.abandon = self._abandon
+        self.find = self._find if keys else None
 
     def __repr__(self) -> str:
         """Name the store, nothing else."""
@@ -64,11 +66,21 @@ class TusStore:
         known = Hint.parse(hint)
         if known is not None and (not self._endpoint.owns(known.url) or known.url in self._disproved):
             known = None  # the store has moved, or was shown not to hold what was sent there
-        delivery = Delivery(self._uploads, self._lines, shipment, transfer, keep_hint)
-        await delivery.bring(known, self._clock)
+        kept = [known]
+
+        async def keep(text: str) -> None:
+            kept.append(Hint.parse(text))
+            await keep_hint(text)
+
+        async def bring() -> str:
+            delivery = Delivery(self._uploads, self._lines, shipment, transfer, keep)
+            await delivery.bring(kept[-1], self._clock)
+            return delivery.url
+
+        url = await self._admitted(bring)
         transfer.sent_bytes = shipment.size_bytes
         transfer.on_progress(shipment.size_bytes)
-        return delivery.url
+        return url
 
     async def prove(self, shipment: Shipment, handle: str, at_least: ReceiptKind) -> Receipt:
         """See EvidenceStore.prove: signed where keys are pinned, else the bytes are fetched and hashed.
@@ -80,7 +92,7 @@ class TusStore:
         if known is None or not self._endpoint.owns(known.url):
             raise StoreLied(f"store {self.name}: the kept address of the upload is not one of this store")
         try:
-            return await self._proved(shipment, known.url, at_least)
+            return await self._admitted(lambda: self._proved(shipment, known.url, at_least))
         except ObjectNotHeld:
             self._disproved[known.url] = None
             while len(self._disproved) > MAX_DISPROVED:
@@ -95,6 +107,18 @@ class TusStore:
             return self._proof.still_signed(receipt)
         return receipt.kind is ReceiptKind.READBACK and still_read_back(receipt)
 
+    async def _find(self, shipment: Shipment) -> str | None:
+        return await self._admitted(lambda: self._proof.find(shipment))
+
+    async def _admitted(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask; once more if the credential was refused and its file holds another one by now."""
+        try:
+            return await ask()
+        except CredentialRefused:
+            if not await self._lines.run(self._credential.renew, halt=Event()):
+                raise
+        return await ask()
+
     async def _proved(self, shipment: Shipment, url: str, at_least: ReceiptKind) -> Receipt:
         signed = await self._proof.signed(shipment, url, at_least)
         if signed is not None:
@@ -108,9 +132,3 @@ class TusStore:
         """Release connections and threads; idempotent."""
         self._lines.close()
         await self._control.close()
-
-    async def _abandon(self, handle: str) -> None:
-        """See EvidenceStore.abandon; whatever the store does not call unfinished stays."""
-        known = Hint.parse(handle)
-        if known is not None and self._endpoint.owns(known.url) and not self._proof.is_by_digest(known.url):
-            await self._uploads.terminate(known.url)

@@ -25,7 +25,8 @@ from agent.stores.lines import TusLimits
 from agent.stores.receipts import ReceiptKeys
 from agent.stores.remote import Remote
 from agent.stores.tus import TusStore
-from tests.contracts.store_contract import MIB, Place, StoreContract
+from tests.contracts.store_contract import StoreContract
+from tests.contracts.store_place import MIB, Place
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 LIMITS = TusLimits(connect_s=3.0, stall_s=10.0, answer_s=10.0, control_s=15.0, patch_bytes=MIB + 1000)

@@ -8,9 +8,9 @@ import pytest
 
 from agent.core.errors import ObjectRefused, StoreBusy, StoreError, StoreRefused
 from agent.ports import Transfer
-from agent.stores.answer import Answer, refusal
+from agent.stores.answer import Answer, CredentialRefused, refusal
 from agent.stores.directory import DirectoryStore
-from tests.contracts.store_contract import Hints, make_shipment
+from tests.contracts.store_place import Hints, make_shipment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -26,9 +26,17 @@ def test_a_refusal_of_one_upload_concerns_that_object_only(status: int) -> None:
     assert error.hint
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 402, 403, 405, 407, 412, 421, 426, 507])
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 402, 405, 407, 412, 421, 426, 507])
 def test_a_refusal_of_the_way_we_ask_concerns_the_store(status: int) -> None:
     assert type(judged(status)) is StoreRefused
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_credential_concerns_the_store_and_says_where_it_is_renewed(status: int) -> None:
+    error = judged(status)
+    assert type(error) is CredentialRefused
+    assert isinstance(error, StoreRefused)
+    assert "credential file" in error.hint
 
 
 @pytest.mark.parametrize(

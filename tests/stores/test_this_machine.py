@@ -20,7 +20,7 @@ from agent.stores.remote import Remote
 from agent.stores.this_machine import is_this_machine, leads_here
 from agent.stores.tls import client_context
 from agent.stores.tus import TusStore
-from tests.contracts.store_contract import Hints, make_shipment
+from tests.contracts.store_place import Hints, make_shipment
 from tests.fakes.hostile_store import HostileStore
 from tests.stores.certificates import Authority, server_context
 

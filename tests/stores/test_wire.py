@@ -15,7 +15,7 @@ from agent.ports import ClipLabel, Shipment
 from agent.stores.answer import retry_after_s
 from agent.stores.hint import FORGOTTEN, Hint
 from agent.stores.metadata import MAX_HEADER_BYTES, upload_metadata
-from tests.contracts.store_contract import make_shipment
+from tests.contracts.store_place import make_shipment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
