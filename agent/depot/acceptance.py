@@ -1,9 +1,9 @@
 """Acceptance: a whole part becomes an object that the catalogue answers for.
 
-Order: the bytes are durable; they are read back, and their digest is compared with what arrived and what the client
-said; the catalogue learns what the upload is about to become; the part is moved to its name; the catalogue records the
-end; only then is anybody told. A kill between any two steps leaves what `settle` puts right, at the next start or the
-next request. All of it blocks.
+Order: the bytes are durable, and were read back; their digest is compared with what the client said; the catalogue
+learns what the upload is about to become; the part is moved to its name; the catalogue records the end; only then is
+anybody told. A kill between any two steps leaves what `settle` puts right, at the next start or the next request. All
+of it blocks.
 """
 
 import logging
@@ -20,13 +20,11 @@ from agent.depot.catalogue import Catalogue
 from agent.depot.metadata import expected_digest
 from agent.depot.objects import Objects
 from agent.depot.part import Part, drop_part
+from agent.depot.reading import FRESH_S
 from agent.depot.refusal import Refusal, unknown_upload
 from agent.depot.upload import Upload, UploadId, to_us
 
 log = logging.getLogger(__name__)
-
-FRESH_S = 60.0
-"""How long the reading at the end of an upload stands for one made for its receipt."""
 
 
 class Acceptance:
@@ -62,7 +60,7 @@ class Acceptance:
         if expected is not None and digest != expected:
             self.drop(upload)
             log.warning("upload.refused", extra={"upload": upload.id, "station": upload.station})
-            message = f"the bytes that arrived have SHA-256 {digest}, announced was {expected}; send them anew"
+            message = f"the bytes on disk have SHA-256 {digest}, announced was {expected}; send them anew"
             raise Refusal(460, "digest_mismatch", message)
         self._catalogue.intend(upload.id, digest)
         self._objects.admit(part.path, digest)

@@ -11,7 +11,7 @@ from starlette.types import Receive
 from agent.depot.depot import Depot, Work
 from agent.depot.headers import Checksum
 from agent.depot.inflow import Ending, Inflow
-from agent.depot.part import Part, Running
+from agent.depot.part import Part
 from agent.depot.refusal import Refusal
 from agent.depot.upload import Upload
 
@@ -50,17 +50,17 @@ class _Body:
         self._run = depot.workers.run
         self._part = part
         self._start_bytes = part.size_bytes
-        self._start: Running = part.running
         self._checksum = checksum
         self._digest = checksum.start() if checksum else None
-        self._workers = depot.workers
+        self._depot = depot
         self._turn = work.turn
 
     async def take(self, receive: Receive, room_bytes: int) -> Ending:
         """Write and sync. Raises OSError when bytes are lost, Refusal when they are refused."""
         self._part.watch(self._digest)
         try:
-            ending = await Inflow(receive, self._turn, self._part, self._workers).run(room_bytes)
+            inflow = Inflow(receive, self._turn, self._part, self._depot.workers, self._depot.followers)
+            ending = await inflow.run(room_bytes)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -86,7 +86,7 @@ class _Body:
             await self._run(self._part.sync)
 
     async def _back(self) -> None:
-        await self._run(self._part.cut_back, self._start_bytes, self._start)
+        await self._run(self._part.cut_back, self._start_bytes)
         await self._run(self._part.sync)
 
 

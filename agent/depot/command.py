@@ -12,11 +12,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.depot.catalogue import FILE as CATALOGUE
 from agent.depot.depot import Depot
 from agent.depot.listing import Verification, list_uploads, verify
 from agent.depot.refusal import DepotError
 from agent.depot.server import Tls, serve
 from agent.depot.signing_key import PUBLIC
+from agent.depot.stations import FOLDER as STATIONS
 from agent.depot.stations import enrol_station, revoke_station
 
 __all__ = ["Verification", "enrol", "list_uploads", "revoke_station", "run_depot", "verify"]
@@ -61,9 +63,20 @@ async def run_depot(  # noqa: PLR0913 - one per option of the command
     return 0
 
 
-def enrol(directory: Path, station: str) -> str:
-    """Give a station a new credential and return the token, which is shown only this once. Raises DepotError."""
+def enrol(directory: Path, station: str, *, new: bool = False) -> str:
+    """Give a station a new credential and return the token, which is shown only this once.
+
+    A depot that was never started is made only when it is said to be `new`: a credential in a mistyped directory
+    would be a riddle to whoever uses it. Raises DepotError.
+    """
+    if not (new or _is_depot(directory)):
+        hint = "Look for a mistake in the path. For a depot that was never started, say --new."
+        raise DepotError(f"there is no depot in {directory}; no credential was made", hint=hint)
     return enrol_station(directory, station, _now())
+
+
+def _is_depot(directory: Path) -> bool:
+    return (directory / CATALOGUE).is_file() or (directory / STATIONS).is_dir()
 
 
 def parse_listen(listen: str) -> tuple[str, int]:

@@ -22,10 +22,12 @@ from agent.depot.catalogue import Catalogue
 from agent.depot.checks import Checks
 from agent.depot.metadata import Label
 from agent.depot.objects import Objects
-from agent.depot.part import Part, Running, make_part
+from agent.depot.part import Part, make_part
+from agent.depot.reading import Reading
 from agent.depot.recovery import recover
 from agent.depot.refusal import DepotError, Refusal, unknown_upload
 from agent.depot.signing_key import SigningKey, load_key
+from agent.depot.stations import FOLDER as STATIONS
 from agent.depot.turn import Turn, Turns
 from agent.depot.upload import Upload, UploadId, is_id, new_id, to_us
 from agent.depot.workers import Workers
@@ -35,7 +37,9 @@ RESERVE_BYTES = 256 << 20
 """Kept free of new uploads, so that the catalogue can always be written."""
 MAX_LENGTH_BYTES = 2**63 - 1
 _REMEMBERED = 1024
-"""Digests on their way that are kept between two requests; a forgotten one is made up from the disk."""
+"""Readings on their way that are kept between two requests; a forgotten one begins anew."""
+FOLLOWERS = 2
+"""Threads that read back what arrives; they hash, so more than there are cores are of no use."""
 
 
 @dataclass(slots=True)
@@ -72,8 +76,9 @@ class Depot:
         self.closing = Event()
         self.turns = Turns()
         self.workers = Workers()
+        self.followers = Workers(FOLLOWERS)
         self._promising = Lock()
-        self._running: OrderedDict[UploadId, Running] = OrderedDict()
+        self._readings: OrderedDict[UploadId, Reading] = OrderedDict()
         self._lock_fd = _hold(directory)
         try:
             self._open(directory)
@@ -89,7 +94,7 @@ class Depot:
         self.key: SigningKey = load_key(directory)
         self._incoming = directory / "incoming"
         make_directory(self._incoming)
-        make_directory(directory / "stations")
+        make_directory(directory / STATIONS)
         self.objects = Objects(directory, self.closing)
         self._checks = Checks(self.objects)
         self.catalogue = Catalogue(directory)
@@ -100,6 +105,7 @@ class Depot:
         """Let go of the directory; blocks until the threads are done."""
         self.closing.set()
         self.workers.close()
+        self.followers.close()
         self._checks.close()
         self.catalogue.close()
         os.close(self._lock_fd)
@@ -144,11 +150,11 @@ class Depot:
                 yield Work(found, turn, None)
                 return
             path = self.acceptance.part_of(found.id)
-            part = await self.workers.run(Part, path, self._running.get(found.id), self.closing)
+            part = await self.workers.run(Part, path, self._readings.get(found.id), self.closing)
             try:
                 yield Work(found, turn, part)
             finally:
-                self._remember(found.id, part.running)
+                self._remember(found.id, part.reading)
                 part.close()
 
     async def receipt(self, upload: Upload, nonce: str, *, anew: bool = False) -> SignedReceipt:
@@ -193,11 +199,11 @@ class Depot:
                 lacking += max(0, upload.length_bytes - self.acceptance.part_of(upload.id).stat().st_size)
         return lacking
 
-    def _remember(self, upload: UploadId, running: Running) -> None:
-        self._running[upload] = running
-        self._running.move_to_end(upload)
-        while len(self._running) > _REMEMBERED:
-            self._running.popitem(last=False)
+    def _remember(self, upload: UploadId, reading: Reading) -> None:
+        self._readings[upload] = reading
+        self._readings.move_to_end(upload)
+        while len(self._readings) > _REMEMBERED:
+            self._readings.popitem(last=False)
 
 
 def _hold(directory: Path) -> int:

@@ -1,22 +1,19 @@
 """A part: the bytes of an unfinished upload, growing at their end only.
 
 Rules: the offset is the file's size on disk, never a remembered number. What names the object is the digest of what
-lies on the disk; the digest that ran over what arrived, where memory of it is whole, must be the same. Methods block
-and belong in a worker thread, one at a time; after a failed write or fsync the bytes since the last `sync` count as
-lost.
+lies on the disk, read back behind the writing while bytes still arrive. Methods block and belong in a worker thread,
+one at a time, except that `follow` may run beside `append`; after a failed write, reading or fsync the bytes since the
+last `sync` count as lost.
 """
 
-import errno
-import hashlib
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from agent.core.object import Digest
-from agent.depot.reading import hash_descriptor
+from agent.depot.reading import Reading
 from agent.files.durable import WRITEBACK_STEP_BYTES, sync_directory
 from agent.files.kernel import start_writeback
 
@@ -24,12 +21,10 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A SHA-256 on its way: the state after the first `size_bytes` bytes."""
-
-    state: "_Hash"
-    size_bytes: int
+FOLLOW_BYTES = WRITEBACK_STEP_BYTES
+"""What was handed to the disk so long ago is read back, in pieces of at least this size ..."""
+MOST_BYTES = 4 * FOLLOW_BYTES
+"""... and at most this one, so that the end of a request does not wait for long."""
 
 
 def make_part(path: Path) -> None:
@@ -47,18 +42,16 @@ def drop_part(path: Path) -> None:
 class Part:
     """An opened part. Whoever opens it closes it."""
 
-    def __init__(self, path: Path, running: Running | None, closing: Event) -> None:
+    def __init__(self, path: Path, reading: Reading | None, closing: Event) -> None:
         """Open `path`, for appending unless it is frozen; a set `closing` ends long readings.
 
-        Raises FileNotFoundError, OSError.
+        `reading` is what an earlier opening left, None to begin anew. Raises FileNotFoundError, OSError.
         """
         self.path = path
-        self._closing = closing
         access = os.O_RDWR | os.O_APPEND if path.stat().st_mode & stat.S_IWUSR else os.O_RDONLY
         self._fd = os.open(path, access | os.O_NOFOLLOW | os.O_CLOEXEC)
-        fits = running is not None and running.size_bytes <= self.size_bytes
-        self._hash = running.state.copy() if running and fits else hashlib.sha256()
-        self._hashed_bytes = running.size_bytes if running and fits else 0
+        self.reading = reading or Reading(closing)
+        self.reading.forget(self.size_bytes)
         self._written_out = self.size_bytes
         self._watch: _Hash | None = None
 
@@ -70,11 +63,6 @@ class Part:
     def size_bytes(self) -> int:
         """The size on disk."""
         return os.fstat(self._fd).st_size
-
-    @property
-    def running(self) -> Running:
-        """The digest so far, to be given to the next opening."""
-        return Running(self._hash.copy(), self._hashed_bytes)
 
     def watch(self, digest: "_Hash | None") -> None:
         """Let `digest` run along over what is appended from now on; None ends it."""
@@ -89,10 +77,6 @@ class Part:
         except OSError:
             os.ftruncate(self._fd, before)
             raise
-        if self._hashed_bytes == before:
-            for chunk in chunks:
-                self._hash.update(chunk)
-                self._hashed_bytes += len(chunk)
         if self._watch is not None:
             for chunk in chunks:
                 self._watch.update(chunk)
@@ -101,10 +85,20 @@ class Part:
             start_writeback(self._fd, self._written_out, size - self._written_out)
             self._written_out = size
 
-    def cut_back(self, size_bytes: int, running: Running) -> None:
-        """Forget what follows `size_bytes`; `running` is the digest as it was there. Raises OSError."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is enough to do for `follow`."""
+        return self.reading.is_fresh and self._written_out - self.reading.size_bytes >= 2 * FOLLOW_BYTES
+
+    def follow(self) -> None:
+        """Read back some of what was written a while ago. Raises OSError, Refusal 503 at closing."""
+        end = min(self._written_out - FOLLOW_BYTES, self.reading.size_bytes + MOST_BYTES)
+        self.reading.go_on(self._fd, end // FOLLOW_BYTES * FOLLOW_BYTES)
+
+    def cut_back(self, size_bytes: int) -> None:
+        """Forget what follows `size_bytes`. Raises OSError."""
         os.ftruncate(self._fd, size_bytes)
-        self._hash, self._hashed_bytes = running.state.copy(), running.size_bytes
+        self.reading.forget(size_bytes)
         self._written_out = min(self._written_out, size_bytes)
 
     def sync(self) -> None:
@@ -112,14 +106,11 @@ class Part:
         os.fsync(self._fd)
 
     def digest(self) -> Digest:
-        """The SHA-256 of all bytes, read from the disk in one pass; call it when they are synced.
+        """The SHA-256 of all bytes, read from the disk, as far as that was not done; call it when they are synced.
 
-        Raises OSError, also when they are not the bytes that arrived; Refusal 503 at closing.
+        Raises OSError, Refusal 503 at closing.
         """
-        found = hash_descriptor(self._fd, self._closing)
-        if self._hashed_bytes == self.size_bytes and self._hash.hexdigest() != found:
-            raise OSError(errno.EIO, "the bytes on disk are not those that arrived")
-        return found
+        return self.reading.finish(self._fd)
 
     def freeze(self) -> None:
         """Take away the right to write, durably, before the bytes become an object. Raises OSError."""

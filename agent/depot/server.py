@@ -4,19 +4,27 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from agent.depot.application import create_app
 from agent.depot.depot import Depot
+from agent.depot.door import Door
+from agent.depot.expiry import expire_now_and_then
+from agent.depot.guests import Guest, Guests
 from agent.depot.refusal import DepotError
+from agent.files.kernel import keep_freed_memory
 
-MAX_CONNECTIONS = 256
 MAX_HEAD_BYTES = 65_536
+READ_BYTES = 1 << 20
+"""What of a body is taken from a connection at once: each taking costs the loop some tenths of a millisecond."""
+KEPT_BYTES = 32 << 20
+"""Freed memory that is kept for the blocks of the next bytes."""
 HEAD_S = 20.0
 """A connection that has not sent a whole request head by then is closed."""
 KEEP_ALIVE_S = 30
@@ -49,16 +57,21 @@ async def serve(
     requests are cut, what they brought stays on disk.
     """
     config = _config(depot, tls)
+    context = config.ssl if isinstance(config.ssl, ssl.SSLContext) else None
     listener = _listen(host, port)
     scheme = "https" if tls else "http"
     shown = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{listener.getsockname()[1]}/files/"
-    server = _Server(config, lambda: on_ready(url))
+    server, guests = _Server(config, lambda: on_ready(url)), Guests()
+    buffer = memoryview(bytearray(READ_BYTES))
+    keep_freed_memory(KEPT_BYTES, blocks_up_to=4 * READ_BYTES)
+    door = Door(listener, guests, lambda guest: _Protocol(config, server.server_state, guests, guest, buffer), context)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_end_on(stop, depot, server))
+            flows = [group.create_task(door.run()), group.create_task(expire_now_and_then(depot))]
+            group.create_task(_end_on(stop, depot, server, flows))
             try:
-                await server.serve(sockets=[listener])
+                await server.serve(sockets=[])  # the door has the listener
             finally:
                 stop.set()
     finally:
@@ -81,20 +94,40 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a bound on a request head's size and time, which uvicorn has for h11 only."""
+class _Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
+    """HTTP/1.1 with a bound on a request head's size and time, which uvicorn has for h11 only.
+
+    Bytes come through one buffer that all connections share: what is in it is parsed before the next one reads.
+    """
 
     _in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+
+    _in_body = False
+
+    def __init__(
+        self, config: uvicorn.Config, state: ServerState, guests: Guests, guest: Guest, buffer: memoryview
+    ) -> None:
+        super().__init__(config, state, {})
+        self._buffer = buffer
+        self._guests = guests
+        self._guest = guest
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._guests.left(self._guest)
         self._head_arrived()
         super().connection_lost(exc)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop has no better idea
+        return self._buffer if self._in_body else self._buffer[:MAX_HEAD_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(self._buffer[:nbytes])  # type: ignore[arg-type] # the parser takes any buffer
 
     def data_received(self, data: bytes) -> None:
         continued = self._in_head
@@ -112,7 +145,17 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_arrived()
+        self._guests.is_served(self._guest)
         super().on_headers_complete()
+        self._in_body = True
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._guests.waits(self._guest)
+        super().on_response_complete()
 
     def _expect_head(self) -> None:
         self._head_arrived()
@@ -125,8 +168,10 @@ class _Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-async def _end_on(stop: asyncio.Event, depot: Depot, server: _Server) -> None:
+async def _end_on(stop: asyncio.Event, depot: Depot, server: _Server, flows: Iterable["asyncio.Task[None]"]) -> None:
     await stop.wait()
+    for flow in flows:
+        flow.cancel()
     depot.closing.set()
     depot.turns.close()
     server.should_exit = True
@@ -142,7 +187,6 @@ def _config(depot: Depot, tls: Tls | None) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=tls.certificate if tls else None,

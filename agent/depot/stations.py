@@ -18,6 +18,7 @@ from pathlib import Path
 from agent.depot.refusal import DepotError
 from agent.files.durable import DurablePart, make_directory, sync_directory
 
+FOLDER = "stations"
 _STATION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FILE_BYTES = 4096
 _NOBODY = "0" * 64
@@ -89,7 +90,7 @@ def _file_of(depot: Path, station: str) -> Path:
     if not _STATION.fullmatch(station):
         hint = "Use 1 to 64 of A-Z a-z 0-9 . _ - as in [station] id."
         raise DepotError(f"not a station id: {station!r}", hint=hint)
-    return depot / "stations" / f"{station}.json"
+    return depot / FOLDER / f"{station}.json"
 
 
 def _hash(token: str) -> str:

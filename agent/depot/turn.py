@@ -100,6 +100,10 @@ class Turns:
             if not line.waiting:
                 del self._lines[upload]
 
+    def is_taken(self, upload: str) -> bool:
+        """Whether a request is at work on the upload, or waits for its turn."""
+        return upload in self._lines
+
     def close(self) -> None:
         """Ask everybody to end, and let nobody begin."""
         self._closing = True

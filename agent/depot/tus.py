@@ -1,4 +1,4 @@
-"""The tus 1.0.0 endpoints under `/files/`: core, creation, creation-with-upload, termination, checksum.
+"""The tus 1.0.0 endpoints under `/files/`: core, creation, creation-with-upload, expiration, termination, checksum.
 
 Termination is for unfinished uploads only. Source: the tus 1.0.0 protocol.
 """
@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from agent.depot.append import append
 from agent.depot.depot import MAX_LENGTH_BYTES, Depot
 from agent.depot.download import stream_object
+from agent.depot.expiry import expires_header
 from agent.depot.headers import (
     ALGORITHMS,
     VERSION,
@@ -24,7 +25,7 @@ from agent.depot.metadata import parse_label, write_label
 from agent.depot.refusal import Refusal
 from agent.depot.upload import Upload
 
-_EXTENSIONS = "creation,creation-with-upload,termination,checksum"
+_EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
 _SPEAKS = {"Tus-Resumable": VERSION}
 
 
@@ -53,6 +54,10 @@ def capabilities(depot: Depot) -> Response:
     return Response(status_code=204, headers=headers)
 
 
+async def _expiry(depot: Depot, upload: Upload) -> dict[str, str]:
+    return await depot.workers.run(expires_header, depot.acceptance.part_of(upload.id))
+
+
 class Creation(HTTPEndpoint):
     """`/files/`: where uploads are created."""
 
@@ -73,6 +78,7 @@ class Creation(HTTPEndpoint):
         headers = {**_SPEAKS, "Location": f"/files/{upload.id}"}
         if with_bytes:
             headers["Upload-Offset"] = str(await self._first_bytes(request, upload))
+        headers |= await _expiry(depot_of(request), upload)
         return Response(status_code=201, headers=headers)
 
     async def _first_bytes(self, request: Request, upload: Upload) -> int:
@@ -116,6 +122,7 @@ class Files(HTTPEndpoint):
             "Upload-Offset": str(offset),
             "Upload-Length": str(upload.length_bytes),
         }
+        headers |= await _expiry(depot, upload)
         if upload.label:
             headers["Upload-Metadata"] = write_label(upload.label)
         return Response(headers=headers)
@@ -134,8 +141,9 @@ class Files(HTTPEndpoint):
                 message = f"the upload stands at {work.offset_bytes}, not at {offset}; ask with HEAD and go on there"
                 raise Refusal(409, "wrong_offset", message, {"Upload-Offset": str(work.offset_bytes)})
             announced = number(request.headers, "Content-Length")
-            _, reached = await append(depot, work, request.receive, announced_bytes=announced, checksum=checksum)
-        return Response(status_code=204, headers={**_SPEAKS, "Upload-Offset": str(reached)})
+            upload, reached = await append(depot, work, request.receive, announced_bytes=announced, checksum=checksum)
+        headers = {**_SPEAKS, "Upload-Offset": str(reached), **await _expiry(depot, upload)}
+        return Response(status_code=204, headers=headers)
 
     async def delete(self, request: Request) -> Response:
         """Terminate an unfinished upload."""

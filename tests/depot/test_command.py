@@ -3,19 +3,15 @@
 import json
 import signal
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.depot.command import enrol, list_uploads, parse_listen, run_depot, verify
 from agent.depot.refusal import DepotError
 from agent.depot.server import Tls
+from tests.depot.certificate import make_certificate
 from tests.depot.conftest import serving
 from tests.depot.process import depot_process, start
 from tests.depot.station import Station, digest_of
@@ -107,25 +103,6 @@ async def test_a_busy_port_is_named_and_the_directory_let_go(url: str, tmp_path:
     other = tmp_path / "other"
     assert "cannot listen on 127.0.0.1" in await refused(other, address)
     assert "cannot listen on 127.0.0.1" in await refused(other, address)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "depot")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    return files
 
 
 @pytest.mark.parametrize("with_client_ca", [False, True])

@@ -42,13 +42,13 @@ def test_an_altered_object_earns_no_receipt_by_upload_once_its_end_is_past(
 
 
 def test_bytes_altered_between_two_requests_are_never_signed(station: Station, place: Path) -> None:
-    path = station.create(8)
+    path = station.create(8, sha256=digest_of(b"12345678"))
     station.patch(path, b"1234")
     (part,) = (place / "incoming").iterdir()
     with part.open("r+b") as raw:
         raw.write(b"X")
     answer = station.patch(path, b"5678", 4)
-    assert (answer.status_code, answer.json()["error"]) == (500, "storage_failed")
+    assert (answer.status_code, answer.json()["error"]) == (460, "digest_mismatch")
     assert station.head(path).status_code == 404
     assert [*(place / "incoming").iterdir(), *(place / "objects").iterdir()] == []
 

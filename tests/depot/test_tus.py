@@ -15,7 +15,7 @@ def test_options_says_what_the_server_can_without_a_credential(url: str) -> None
     answer = httpx.options(url)
     assert answer.status_code == 204
     assert answer.headers["tus-version"] == "1.0.0"
-    assert answer.headers["tus-extension"] == "creation,creation-with-upload,termination,checksum"
+    assert answer.headers["tus-extension"] == "creation,creation-with-upload,expiration,termination,checksum"
     assert answer.headers["tus-checksum-algorithm"] == "sha256,sha1"
     assert "tus-max-size" not in answer.headers
     assert "server" not in answer.headers
