@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,18 @@ import structlog
 
 from agent.config import Config, ConfigErrors, ConfigProblem, load_config, watch
 from agent.config.adapters import bay_names, folder_bays, store_policies, store_settings
-from agent.config.notices import notices_of, store_notices
-from agent.core.errors import AgentError, SpoolError
+from agent.config.notices import INSTALLED, clock_notices, notices_of, store_notices
+from agent.core.errors import AgentError, LedgerError
 from agent.devices.folders import FolderWatch
 from agent.devices.profiles import LoadedProfiles, load_profiles
 from agent.devices.reader.camera import open_camera
-from agent.ledger.custody import Recorder, tool_version, utc_now
+from agent.ledger.custody import Recorder, newest_at, tool_version, utc_now
 from agent.ledger.database import Database
 from agent.ledger.recovery import Recovery, drop_parts, recover
 from agent.ledger.spool import Spool
 from agent.observe.notify import notify
 from agent.ports import EvidenceStore, JsonObject
+from agent.services.audit import watch_over
 from agent.services.desk import Desk
 from agent.services.disposal import purge_spool
 from agent.services.kit import Kit, Settings
@@ -62,7 +63,7 @@ class Agent:
 
 def make_recorder(config: Config) -> Recorder:
     """The writer of custody events of this station."""
-    return Recorder(config.station.id, tool_version(VERSION))
+    return Recorder(config.station.id, tool_version(VERSION), utc_now)
 
 
 def open_ledger(config: Config) -> Database:
@@ -85,16 +86,17 @@ async def assemble(config: Config, *, bays: bool = True) -> AsyncIterator[Agent]
     stores: dict[str, EvidenceStore] = {}
     try:
         recorder = make_recorder(config)
+        passed = max(INSTALLED, database.run_blocking(newest_at) or INSTALLED)
         station = config.station
         root = station.state_dir / "spool"
         spool = Spool.open(root, allow_unsafe=station.allow_unsafe_spool, reserve_bytes=station.reserve_bytes)
         report = recover(database, spool, recorder)
-        elsewhere = _open_stores(config, stores)
+        elsewhere = _open_stores(config, stores, passed)
         loaded = load_profiles(config.profiles_directory, station_zone=station.zone)
         settings = _settings(config, loaded, elsewhere)
-        found = _found(report)
+        found = [*_found(report), *clock_notices(recorder.clock(), passed)]
         notices = [*notices_of(config, loaded), *store_notices(settings.stores), *found]
-        kit = Kit(database, recorder, spool, disk, stores, settings)
+        kit = Kit(database, recorder, spool, disk, stores, settings, INSTALLED, set(report.purges_unfinished))
         await kit.apply(settings)
         names = bay_names(config)
         watch_bays = FolderWatch(folder_bays(config) if bays else {})
@@ -104,6 +106,7 @@ async def assemble(config: Config, *, bays: bool = True) -> AsyncIterator[Agent]
         await kit.ledger(lambda tx, rec: rec.record(tx, "agent.started", _started(config, report)))
         yield Agent(config, kit, watch_bays, hub, uploader, desk, names, notices, found, elsewhere)
         await kit.ledger(lambda tx, rec: rec.record(tx, "agent.stopped", {}))
+        await kit.bear_witness()
     finally:
         for store in stores.values():
             await store.close()
@@ -116,6 +119,8 @@ def _found(report: Recovery) -> list[str]:
     found = []
     if report.copies_failed:
         found.append(f"{len(report.copies_failed)} objects were missing from the spool; dock their cameras again.")
+    if report.witness_missing:
+        found.append("The ledger's witness is missing: an older ledger would not have been noticed at this start.")
     if report.unknown_objects:
         found.append(f"{report.unknown_objects} objects in the spool are unknown to the ledger; they were kept.")
     return found
@@ -131,7 +136,7 @@ def _started(config: Config, report: Recovery) -> JsonObject:
     }
 
 
-def _open_stores(config: Config, stores: dict[str, EvidenceStore]) -> frozenset[str]:
+def _open_stores(config: Config, stores: dict[str, EvidenceStore], passed: datetime) -> frozenset[str]:
     """Open all stores into `stores`; returns the names of those that do not share this machine's fate."""
     elsewhere = set()
     for table in config.stores:
@@ -140,6 +145,7 @@ def _open_stores(config: Config, stores: dict[str, EvidenceStore]) -> frozenset[
             station=config.station.id,
             clock=utc_now,
             spool_dir=config.station.state_dir / "spool",
+            passed=passed,
             allow_unsafe=config.station.allow_unsafe_spool,
         )
         stores[table.name] = opened.store
@@ -179,6 +185,7 @@ async def serve(config: Config, *, stop: asyncio.Event, on_ready: Callable[[str]
             flows = [
                 group.create_task(agent.uploader.run(), name="uploader"),
                 group.create_task(agent.station.run(), name="station"),
+                group.create_task(watch_over(agent.kit), name="audit"),
                 group.create_task(_purge(agent.kit), name="purge"),
                 group.create_task(_follow_changes(agent), name="reload"),
             ]
@@ -195,19 +202,21 @@ async def serve(config: Config, *, stop: asyncio.Event, on_ready: Callable[[str]
 async def offload_alone(config: Config, request: JsonObject) -> AsyncIterator[JsonObject]:
     """Take one folder through the chain without a service; yields what `Desk.hand_over` yields."""
     async with assemble(config, bays=False) as agent, asyncio.TaskGroup() as group:
-        uploader = group.create_task(agent.uploader.run())
+        flows = [group.create_task(agent.uploader.run()), group.create_task(watch_over(agent.kit))]
         try:
             async for progress in agent.desk.hand_over(request):
                 yield progress
         finally:
-            uploader.cancel()
+            for flow in flows:
+                flow.cancel()
 
 
 async def _purge(kit: Kit) -> None:
+    await kit.audited.wait()  # before, nothing may go, and the next round is ten minutes away
     while True:
         try:
             purged = await purge_spool(kit)
-        except SpoolError as error:  # recorded as purged; the next start finishes it
+        except LedgerError as error:  # recorded as purged or not at all; the next round finishes it
             log.warning("spool.purge_failed", problem=str(error))
         else:
             if purged:
@@ -282,7 +291,7 @@ async def _try_stores(config: Config) -> None:
     """Make the adapters, which checks keys and addresses; no store is asked anything."""
     stores: dict[str, EvidenceStore] = {}
     try:
-        _open_stores(config, stores)
+        _open_stores(config, stores, INSTALLED)
     finally:
         for store in stores.values():
             await store.close()

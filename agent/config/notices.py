@@ -1,8 +1,17 @@
 """What an operator should read at every start: not wrong, but worth saying."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 from agent.config.model import Config
+from agent.core.clock_policy import clock_problem
 from agent.devices.profiles import LoadedProfiles
 from agent.ports import StorePolicy
+
+_SHA_FLAGS = frozenset({"sha_ni", "sha2"})
+
+INSTALLED = datetime.fromtimestamp(int(Path(__file__).stat().st_mtime), UTC)
+"""When the agent was installed at the latest: a moment that has passed."""
 
 
 def notices_of(config: Config, loaded: LoadedProfiles) -> list[str]:
@@ -19,9 +28,13 @@ def notices_of(config: Config, loaded: LoadedProfiles) -> list[str]:
         notices.append("Wiping is ON: cameras are cleared of what is confirmed ([wipe] enabled = true).")
     else:
         notices.append("Wiping is off: cameras keep their footage ([wipe] enabled = false).")
-    if not cpu_has_sha():
-        notices.append("This CPU has no SHA instructions: hashing is about four times slower.")
-    return notices
+    return notices + processor_notices(Path("/proc/cpuinfo"))
+
+
+def clock_notices(now: datetime, passed: datetime) -> list[str]:
+    """What shows that the clock is wrong; `passed` is a moment that has passed."""
+    problem = clock_problem(now, passed)
+    return [f"Set the clock: {problem}."] if problem else []
 
 
 def store_notices(stores: tuple[StorePolicy, ...]) -> list[str]:
@@ -31,13 +44,17 @@ def store_notices(stores: tuple[StorePolicy, ...]) -> list[str]:
     ]
 
 
-def cpu_has_sha() -> bool:
-    """Whether the CPU hashes SHA-256 in hardware (x86 sha_ni, ARM sha2)."""
+def processor_notices(cpuinfo: Path) -> list[str]:
+    """What the station's processor means for its speed. `cpuinfo` is the kernel's list, one line `flags` per core."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - a kernel file
-            return any(
-                line.startswith(("flags", "Features")) and bool({"sha_ni", "sha2"} & set(line.split()))
-                for line in lines
-            )
+        lines = cpuinfo.read_text("ascii", "replace").splitlines()
     except OSError:
-        return False
+        return []
+    flags = [set(line.split()) for line in lines if line.startswith(("flags", "Features"))]
+    if not flags or flags[0] & _SHA_FLAGS:
+        return []
+    slow = (
+        "This processor has no SHA instructions (sha_ni, on ARM sha2): hashing takes about four times as long, so"
+        " offload and upload are slower than they need be."
+    )
+    return [slow]

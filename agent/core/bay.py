@@ -46,6 +46,11 @@ class BayFacts:
     problem: str | None  # why the session cannot go on
     eta_s: float | None  # seconds until the last byte is off the camera, when known
     not_cleared: str | None = None  # why confirmed clips stay aboard, in words
+    ledger_damaged: bool = False  # then the counts above may be wrong
+    uncopied: int = 0  # things aboard that look like footage or could not be looked at, and are no clips to us
+
+
+_DAMAGED = "the ledger is damaged: nobody can say what is kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,11 @@ def _clips(count: int) -> str:
     return "1 clip" if count == 1 else f"{count} clips"
 
 
+def _uncopied(facts: BayFacts) -> str:
+    what = "1 thing" if facts.uncopied == 1 else f"{facts.uncopied} things"
+    return f"{what} on the camera could not be copied; tell your supervisor"
+
+
 def _aboard(facts: BayFacts) -> int:
     return facts.listed + facts.spooled + facts.confirmed + facts.quarantined
 
@@ -88,8 +98,12 @@ def _released(facts: BayFacts) -> BayAdvice:
     if facts.phase in (Phase.IDENTIFYING, Phase.LISTING):
         return BayAdvice(Advice.TAKE_ABOARD, "released on request before it was known what is aboard")
     aboard = _aboard(facts)
+    if facts.ledger_damaged:
+        return BayAdvice(Advice.TAKE_ABOARD, f"released on request; {_DAMAGED}")
     if aboard:
         return BayAdvice(Advice.TAKE_ABOARD, f"released on request; {_clips(aboard)} still aboard")
+    if facts.uncopied:
+        return BayAdvice(Advice.TAKE_ABOARD, f"released on request; {_uncopied(facts)}")
     return BayAdvice(Advice.TAKE, "released on request; the camera is clear")
 
 
@@ -99,10 +113,14 @@ def _faulted(facts: BayFacts) -> BayAdvice:
 
 
 def _finished(facts: BayFacts) -> BayAdvice:
+    if facts.ledger_damaged:
+        return BayAdvice(Advice.TAKE_ABOARD, "the ledger is damaged: nobody can say what is kept; tell your supervisor")
     if facts.quarantined:
         return BayAdvice(Advice.TAKE_ABOARD, f"{_clips(facts.quarantined)} could not be read; tell your supervisor")
     if facts.spooled:
         return BayAdvice(Advice.TAKE_ABOARD, f"all copied; {_clips(facts.spooled)} on the way to the evidence store")
+    if facts.uncopied:
+        return BayAdvice(Advice.TAKE_ABOARD, _uncopied(facts))
     if facts.confirmed:
         why = f": {facts.not_cleared}" if facts.not_cleared else ""
         return BayAdvice(Advice.TAKE_ABOARD, f"all footage is in the evidence store; the camera was not cleared{why}")

@@ -13,6 +13,11 @@ GENESIS = "0" * 64
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
+def line_head(seq: int, prev: str, event: str) -> str:
+    """How the line of an event with other fields begins, so that it can be recognised without being parsed."""
+    return f'{{"seq":{seq},"prev":"{prev}","event":"{event}",'
+
+
 def event_line(seq: int, prev: str, event: str, fields: Mapping[str, JsonValue]) -> str:
     """Write one event as its line, without the newline. `fields` may not use seq, prev or event."""
     own = {"seq": seq, "prev": prev, "event": event}

@@ -39,6 +39,7 @@ class CopyFacts:
     hold: str | None
     sha256: Digest | None
     size_bytes: int
+    doubt: str | None  # why the ledger itself is not trusted, one of REFUSALS; None in normal work
     last_look: Digest | None  # digest of the camera's own bytes, read in this session after they were confirmed
 
 
@@ -75,6 +76,8 @@ def may_wipe(facts: CopyFacts, receipts: Iterable[Receipt], proof: Proof) -> All
         return Refuse("camera_seized")
     if not facts.wiping_enabled:
         return Refuse("wiping_off")
+    if facts.doubt is not None:
+        return Refuse(facts.doubt)
     if not facts.role_may_be_wiped:
         return Refuse("not_in_profile")
     if not facts.camera_claimed:
@@ -104,10 +107,13 @@ class PurgeFacts:
     holds: tuple[str, ...]
     since_confirmed: timedelta | None  # by the wall clock; None when it was never confirmed
     keep_for: timedelta
+    doubt: str | None  # why the ledger itself is not trusted
 
 
 def may_purge(facts: PurgeFacts) -> Allow | Refuse:
     """Decide whether the spool's copy of an object may be destroyed."""
+    if facts.doubt is not None:
+        return Refuse(facts.doubt)
     if not facts.custodies:
         return Refuse("no_clip")
     if any(custody is not Custody.CONFIRMED for custody in facts.custodies):
@@ -122,6 +128,9 @@ def may_purge(facts: PurgeFacts) -> Allow | Refuse:
 REFUSALS: dict[str, str] = {
     "camera_seized": "the camera is seized: nobody may change it",
     "wiping_off": "wiping is turned off ([wipe] enabled = false)",
+    "ledger_unaudited": "the ledger is still being checked through since the start",
+    "ledger_damaged": "the ledger is damaged: tell the evidence manager",
+    "ledger_rolled_back": "the ledger is not the one that this station wrote last: a person must accept it",
     "not_in_profile": "the camera's profile does not name this kind of file for wiping",
     "camera_unclaimed": "nobody has claimed this camera yet",
     "serial_on_two_bays": "two docked cameras show this serial",

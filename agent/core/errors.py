@@ -53,6 +53,25 @@ class LedgerError(AgentError):
     hint = "Keep the state directory as it is and run `dock-agent custody verify`."
 
 
+class LedgerDamaged(LedgerError):
+    """The ledger's file cannot be read as one any more."""
+
+    code = "ledger.damaged"
+    hint = (
+        "The footage on cameras and in the spool is untouched. Stop the service and restore the newest backup of the"
+        " ledger (remove ledger.sqlite-wal beside it), or move ledger.sqlite and ledger.sqlite-wal away: the station"
+        " then begins a new ledger, keeps all of the spool, copies docked cameras again and asks the stores what they"
+        " hold. Either way nothing is wiped or purged until a person runs `dock-agent custody accept`."
+    )
+
+
+class LedgerFull(LedgerError):
+    """The disk has no room for the ledger's next entry; nothing of it was kept."""
+
+    code, remedy = "ledger.full", Remedy.RETRY
+    hint = "Make room on the disk of the state directory; the agent goes on by itself."
+
+
 class LedgerBusy(LedgerError):
     """Another process holds the ledger."""
 
@@ -139,6 +158,13 @@ class ClipChanged(ClipUnreadable):
 
     code = "clip.changed"
     hint = "The camera was still writing; dock it again when it has stopped recording."
+
+
+class ClipTooLarge(ClipUnreadable):
+    """The camera claims a size that the spool could not even hold when empty."""
+
+    code = "clip.too_large"
+    hint = "If the size is real, the spool needs a larger disk; if not, keep the camera for examination."
 
 
 class StoreError(AgentError):

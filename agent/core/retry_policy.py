@@ -7,7 +7,7 @@ is not dropped because a store was away for a week.
 import math
 from dataclasses import dataclass
 
-from agent.core.errors import AgentError, Remedy
+from agent.core.errors import AgentError, Remedy, StoreLied
 
 BASE_S = 2.0
 CAP_S = 300.0
@@ -17,7 +17,10 @@ HALTED_S = 600.0
 RETRY_AFTER_CAP_S = 3600.0
 """A store may ask for patience up to this long; more is treated as a mistake (test catalogue S-16)."""
 STRIKES = 3
-"""Contradictions of one object (wrong digest, wrong receipt) before a person is called."""
+"""Failures in a row before a person is called."""
+LIED_S = 3600.0
+"""Pause once an object has been contradicted (wrong offset, digest or receipt) that often: what comes back wrong
+every time is not sent every five minutes, and a store that is mended is still noticed without anybody's help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ def decide(error: AgentError, attempt: int, jitter: float) -> RetryIn | AskPerso
     alarm = error.remedy is Remedy.HALT or attempt >= STRIKES
     if error.retry_after_s is not None and not math.isnan(error.retry_after_s):
         wanted = min(max(error.retry_after_s, BASE_S), RETRY_AFTER_CAP_S)
-        return RetryIn(wanted + jitter * min(wanted * 0.1, 10.0), alarm)
-    ceiling = HALTED_S if error.remedy is Remedy.HALT else min(CAP_S, BASE_S * 2.0 ** min(attempt - 1, 16))
-    return RetryIn(ceiling * (0.5 + jitter / 2), alarm)
+        return RetryIn(wanted + jitter * min(wanted * 0.1, 10.0), alarm or error.retry_after_s > RETRY_AFTER_CAP_S)
+    return RetryIn(_ceiling_s(error, attempt) * (0.5 + jitter / 2), alarm)
+
+
+def _ceiling_s(error: AgentError, attempt: int) -> float:
+    if error.remedy is Remedy.HALT:
+        return HALTED_S
+    if isinstance(error, StoreLied) and attempt >= STRIKES:
+        return LIED_S
+    return min(CAP_S, BASE_S * 2.0 ** min(attempt - 1, 16))

@@ -2,9 +2,21 @@
 
 import logging
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 import structlog
+
+
+class _Printer(structlog.PrintLogger):
+    """Prints lines, and loses one that cannot be written: a full disk behind stderr must not end the service."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def configure_logs(stream: TextIO | None = None, *, level: str = "info", as_json: bool | None = None) -> None:
@@ -25,6 +37,6 @@ def configure_logs(stream: TextIO | None = None, *, level: str = "info", as_json
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=lambda *_: _Printer(stream),
         cache_logger_on_first_use=False,
     )

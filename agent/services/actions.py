@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agent.core.clip import BayName, CameraId, ClipId
 from agent.core.errors import ActionRefused, IllegalMove
 from agent.core.object import as_digest
-from agent.ledger import clips, fleet, objects
+from agent.ledger import clips, doubts, fleet, uploads
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
 from agent.ports import JsonObject
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _TEXT_CAP = 500
+ACCEPTED = "The ledger is taken over as it is; that is recorded. Cameras may be cleared again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Actions:
             "hold": self._hold,
             "unhold": self._unhold,
             "retry": self._retry,
+            "accept-ledger": self._accept_ledger,
         }
 
     async def act(self, action: str, body: JsonObject) -> JsonObject:
@@ -137,6 +139,10 @@ class Actions:
             sha256 = None if wanted is None else as_digest(str(wanted))
         except ValueError as error:
             raise ActionRefused(str(error)) from error
-        changed = await self._kit.ledger(lambda tx, _: objects.retry_now(tx, sha256))
+        changed = await self._kit.ledger(lambda tx, _: uploads.retry_now(tx, sha256))
         self._uploader.retry_now()
         return f"All stores are tried now; {changed} waiting uploads were given a fresh start."
+
+    async def _accept_ledger(self, request: _Request) -> str:
+        await self._kit.ledger(lambda tx, rec: doubts.accept(tx, rec, request.actor, request.reason))
+        return ACCEPTED

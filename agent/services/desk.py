@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from agent.core.queue_policy import Waiting
-from agent.ledger import objects
-from agent.ledger.custody import to_us
-from agent.ports import JsonObject
+from agent.ledger import uploads
+from agent.ports import JsonObject, StorePolicy
 from agent.services import views
 from agent.services.actions import Actions
 from agent.services.handover import hand_over
@@ -46,9 +45,10 @@ class Desk:
     async def station(self) -> JsonObject:
         """Everything about the station as a whole."""
         settings = self._kit.settings
-        numbers = await self._kit.ledger(lambda tx, _: views.totals(tx))
+        numbers, doubts = await self._kit.ledger(lambda tx, _: (views.totals(tx), views.ledger_notices(tx)))
         space = await self._kit.on_disk(lambda: os.statvfs(self._kit.spool.root))
-        stores: list[JsonValue] = [self._store_view(s.name) for s in settings.stores]
+        states = await self._store_states()
+        stores: list[JsonValue] = [self._store_view(s, states[s.name]) for s in settings.stores]
         return {
             "station": settings.station,
             "version": self._version,
@@ -62,20 +62,31 @@ class Desk:
                 "reserve_bytes": self._kit.spool.reserve_bytes,
             },
             "uploading": len(self._uploader.running),
-            "notices": list(self._notices),
+            "notices": [*doubts, *self._notices],
         }
 
-    def _store_view(self, name: str) -> JsonObject:
-        policy = next(s for s in self._kit.settings.stores if s.name == name)
-        pause = self._uploader.pauses.get(name)
+    async def _store_states(self) -> dict[str, tuple[int, str | None]]:
+        """For each configured store the failures in a row and what is wrong, with it or with single objects."""
+        stuck = await self._kit.ledger(lambda tx, _: views.stuck(tx))
+        states: dict[str, tuple[int, str | None]] = {}
+        for name in (s.name for s in self._kit.settings.stores):
+            pause, some = self._uploader.pauses.get(name), stuck.get(name)
+            if pause is not None and pause.failures:
+                states[name] = pause.failures, pause.problem
+            else:
+                states[name] = (0, None) if some is None else (some.attempts, some.told())
+        return states
+
+    def _store_view(self, policy: StorePolicy, state: tuple[int, str | None]) -> JsonObject:
+        failures, problem = state
         return {
-            "name": name,
+            "name": policy.name,
             "require": policy.require.word,
             "counts": policy.counts,
-            "ok": not (pause and pause.failures),
+            "ok": not failures,
             "place": policy.place,
-            "problem": pause.problem if pause else None,
-            "failures": pause.failures if pause else 0,
+            "problem": problem,
+            "failures": failures,
         }
 
     async def bays(self) -> list[JsonObject]:
@@ -91,7 +102,6 @@ class Desk:
 
     async def queue(self) -> list[JsonObject]:
         """Running uploads first, then what waits, in turn."""
-        now_us = to_us(self._kit.recorder.clock())
         problems = await self._kit.ledger(lambda tx, _: views.upload_problems(tx))
         running = list(self._uploader.running.values())
         rows: list[JsonObject] = [
@@ -99,7 +109,7 @@ class Desk:
         ]
         waiting: list[Waiting] = []
         for store in self._kit.settings.stores:
-            waiting += await self._kit.ledger(lambda tx, _, s=store: objects.waiting(tx, s, now_us, 1000))  # type: ignore[misc]
+            waiting += await self._kit.ledger(lambda tx, _, s=store.name: uploads.waiting(tx, s, 1000))  # type: ignore[misc]
         busy = {(r.waiting.sha256, r.waiting.store) for r in running}
         rest = [w for w in waiting if (w.sha256, w.store) not in busy]
         rows += [self._upload_view(w, "waiting", problems) for w in views.in_turn(rest, self._uploader.served)]
@@ -136,8 +146,10 @@ class Desk:
 
     async def health(self) -> JsonObject:
         """What a person should look at."""
-        problems = [f"store {n}: {p.problem}" for n, p in self._uploader.pauses.items() if p.failures and p.problem]
+        states = await self._store_states()
+        problems = [f"store {name}: {problem}" for name, (_, problem) in states.items() if problem]
         problems += [f"bay {b}: {s.problem}" for b, s in self._station.slots.items() if s.faulted and s.problem]
+        problems += await self._kit.ledger(lambda tx, _: views.ledger_notices(tx))
         kept: list[JsonValue] = [*problems, *self._notices]
         return {"ok": not problems, "problems": kept}
 

@@ -6,15 +6,18 @@ intent, then the window, then a fresh listing. Only that listing makes a copy `g
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import structlog
+
 from agent.core.clip import Clip, ClipId, Copy, Entry, SessionId
 from agent.core.disposal_policy import Allow, CopyFacts, PurgeFacts, Refuse, may_purge, may_wipe
-from agent.core.errors import ClipChanged, ClipUnreadable, MediumReadOnly
+from agent.core.errors import ClipChanged, ClipUnreadable, LedgerFull, MediumReadOnly, SpoolError
 from agent.core.object import Digest
 from agent.core.profile import Role
-from agent.ledger import clips, fleet, objects
+from agent.ledger import clips, doubts, fleet, objects
 from agent.ledger.clips import Move
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
@@ -25,10 +28,22 @@ from agent.services.kit import Kit
 from agent.services.listing import take_listing
 from agent.services.presence import Presence
 
+log = structlog.get_logger()
+
 BATCH_CLIPS = 2048
 BATCH_BYTES = 2 << 30
 """What is looked at before a window opens. The window itself only unlinks, so that a release waits seconds."""
-CAMERA_REFUSALS = frozenset({"wiping_off", "camera_seized", "camera_unclaimed", "serial_on_two_bays"})
+CAMERA_REFUSALS = frozenset(
+    {
+        "wiping_off",
+        "camera_seized",
+        "camera_unclaimed",
+        "serial_on_two_bays",
+        doubts.UNAUDITED,
+        doubts.DAMAGED,
+        doubts.ROLLED_BACK,
+    }
+)
 """Reasons that hold for every clip of a camera alike."""
 
 
@@ -75,6 +90,7 @@ class Disposal:
         intended = [look for clip in candidates if (look := await self._look_and_intend(camera, clip, session))]
         if not intended:
             return 0
+        await self._kit.bear_witness()  # a ledger restored from before these intents will be known as such
         async with self._interlock.window():
             self._kit.change.ring()
             await self._wipe_what_it_allows(wiper, intended, session)
@@ -132,6 +148,7 @@ class Disposal:
             hold=clip.hold,
             sha256=clip.sha256,
             size_bytes=clip.entry.size_bytes,
+            doubt=next(iter(doubts.doubts(tx)), None),
             last_look=look,
         )
         kept = objects.receipts(tx, clip.sha256) if clip.sha256 else []
@@ -198,25 +215,78 @@ async def read_digest(camera: Camera, entry: Entry) -> tuple[Digest, Mark] | Non
 
 
 async def purge_spool(kit: Kit) -> int:
-    """Destroy spool copies whose hold time is over; returns how many. The ledger knows before the disk does."""
+    """Destroy spool copies whose hold time is over; returns how many. The ledger knows before the disk does.
+
+    What an earlier round or run recorded as purged and did not destroy comes first. Raises LedgerError.
+    """
     keep_for = timedelta(seconds=kit.settings.keep_s)
 
-    def facts_of(tx: Tx, sha256: Digest, since_confirmed: timedelta) -> PurgeFacts:
-        held = objects.clips_of(tx, sha256)
-        holds = tuple(c.hold for c in held if c.hold is not None)
-        return PurgeFacts(tuple(c.custody for c in held), holds, since_confirmed, keep_for)
-
-    def choose(tx: Tx, recorder: Recorder) -> list[Digest]:
-        now = recorder.clock()
-        candidates = objects.purge_candidates(tx, now - keep_for)
+    def choose(tx: Tx, recorder: Recorder, after: tuple[int, str]) -> tuple[list[Digest], tuple[int, str] | None]:
+        now = kit.hold_clock.now(keep_for)
+        page = objects.purge_candidates(tx, now - keep_for, after)
         # The query has left out what may not go; the policy is asked all the same, and the triggers once more.
-        chosen = [sha for sha, at in candidates if isinstance(may_purge(facts_of(tx, sha, now - at)), Allow)]
+        chosen = [sha for sha, at in page.candidates if _may_purge(tx, sha, now - at, keep_for)]
         for sha256 in chosen:
             objects.purged(tx, recorder, sha256)
-        return chosen
+        kit.purges.update(chosen)  # before the commit, whose end may stay unknown: `_destroy` asks the ledger again
+        return chosen, page.after
 
+    left = sorted(kit.purges)
+    purged = 0
+    for start in range(0, len(left), objects.PURGE_PAGE):
+        purged += await _destroy(kit, left[start : start + objects.PURGE_PAGE])
+    # A clock that shows a time before the agent was installed says nothing about which times lie ahead.
+    while kit.recorder.clock() >= kit.installed and await kit.ledger(objects.restart_holds):
+        pass
+    after = objects.FIRST_PAGE
+    while after is not None:
+        async with kit.purging.alone():
+            chosen, after = await kit.ledger(lambda tx, rec, page=after: choose(tx, rec, page))  # type: ignore[misc]
+        purged += await _destroy(kit, chosen)
+    return purged
+
+
+def _may_purge(tx: Tx, sha256: Digest, since_confirmed: timedelta, keep_for: timedelta) -> bool:
+    held = objects.clips_of(tx, sha256)
+    holds = tuple(c.hold for c in held if c.hold is not None)
+    doubt = next(iter(doubts.doubts(tx)), None)
+    facts = PurgeFacts(tuple(c.custody for c in held), holds, since_confirmed, keep_for, doubt)
+    return isinstance(may_purge(facts), Allow)
+
+
+async def _destroy(kit: Kit, recorded: list[Digest]) -> int:
+    """Unlink what the ledger calls purged and nothing holds any more; returns how many.
+
+    The only place that destroys a whole object in the spool. What cannot go now stays in `kit.purges`.
+    """
+
+    def look(tx: Tx, _: Recorder) -> tuple[list[Digest], list[Digest]]:
+        purged = [sha256 for sha256 in recorded if objects.is_purged(tx, sha256)]
+        # The hold time was over when the purge was recorded; a doubt or a person's hold may have come since.
+        return purged, [sha256 for sha256 in purged if _may_purge(tx, sha256, timedelta(0), timedelta(0))]
+
+    destroyed = 0
     async with kit.purging.alone():
-        chosen = await kit.ledger(choose)
-        for sha256 in chosen:
-            await kit.on_disk(lambda d=sha256: kit.spool.purge(d))  # type: ignore[misc]
-    return len(chosen)
+        purged, free = await kit.ledger(look)
+        kit.purges.difference_update(set(recorded) - set(purged))  # bytes that came back since, for another clip
+        if free:
+            await _bear_witness_if_there_is_room(kit)
+        for sha256 in free:
+            try:
+                await kit.on_disk(lambda d=sha256: kit.spool.purge(d))  # type: ignore[misc]
+            except SpoolError as error:  # one bad directory keeps no other object past its time
+                log.warning("spool.purge_failed", problem=str(error))
+            else:
+                kit.purges.discard(sha256)
+                destroyed += 1
+    return destroyed
+
+
+async def _bear_witness_if_there_is_room(kit: Kit) -> None:
+    """Let the witness know of the purges before the unlinks, so that a ledger from before them is noticed.
+
+    On a full disk the unlinks come first: they give the room that the witness needs, and footage must not outstay its
+    time for want of a note. The witness is written within a minute of there being room. Raises LedgerError otherwise.
+    """
+    with suppress(LedgerFull):
+        await kit.bear_witness()

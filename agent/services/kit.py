@@ -4,21 +4,26 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from agent.core.clip import CameraId
 from agent.core.disposal_policy import Proof
+from agent.core.object import Digest
 from agent.core.profile import Profile
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Database, Tx
 from agent.ledger.objects import apply_gate, confirm_ready
 from agent.ledger.spool import Spool
+from agent.ledger.witness import Mark, Witness, newest
 from agent.ports import EvidenceStore, StorePolicy
 from agent.services.doorbell import Doorbell
+from agent.services.hold_clock import HoldClock
 from agent.services.turnstile import Turnstile
 
 T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,19 @@ class Kit:
     disk: ThreadPoolExecutor
     stores: dict[str, EvidenceStore]
     settings: Settings
+    installed: datetime = EPOCH  # a clock that shows an earlier time is wrong
+    purges: set[Digest] = field(default_factory=set)  # recorded, their files perhaps still there
     purging: Turnstile = field(default_factory=Turnstile)  # no object is recorded while others are destroyed
+    audited: asyncio.Event = field(default_factory=asyncio.Event)  # the audit of this start has ended, well or not
     work: Doorbell = field(default_factory=Doorbell)  # something may have become possible
     change: Doorbell = field(default_factory=Doorbell)  # something that people see has changed
+    _witnessing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _witnessed: Mark | None = None
+    hold_clock: HoldClock = field(init=False)  # what ends the hold of the spool's copies
+
+    def __post_init__(self) -> None:
+        """The hold's clock watches the wall clock from now on."""
+        self.hold_clock = HoldClock(self.recorder.clock)
 
     async def ledger(self, work: Callable[[Tx, Recorder], T]) -> T:
         """Run `work` in one ledger transaction. Raises IllegalMove, LedgerError."""
@@ -77,12 +92,22 @@ class Kit:
             await asyncio.wait([running])
             raise
 
+    async def bear_witness(self) -> None:
+        """Write down beside the ledger how far it has come. Raises LedgerError."""
+        async with self._witnessing:
+            mark = await self.database.run(newest)  # durable by now: the witness is never ahead of it
+            if mark is None or mark == self._witnessed:
+                return
+            witness = Witness(self.database.path)
+            await self.on_disk(lambda: witness.write(mark))
+            self._witnessed = mark
+
     async def apply(self, settings: Settings) -> None:
         """Take new settings into force: the ledger's gate first, then the flows."""
 
         def work(tx: Tx, recorder: Recorder) -> None:
-            apply_gate(tx, copies=settings.copies, wiping=settings.wiping, stores=settings.stores)
-            confirm_ready(tx, recorder)
+            if apply_gate(tx, copies=settings.copies, wiping=settings.wiping, stores=settings.stores):
+                confirm_ready(tx, recorder)
 
         await self.ledger(work)
         self.settings = settings

@@ -13,8 +13,8 @@ import structlog
 from agent.core.bay import BayAdvice, BayFacts, Phase, bay_advice
 from agent.core.clip import CameraId, Clip, ClipId, Custody, SessionId
 from agent.core.disposal_policy import MEDIUM_REFUSALS, REFUSALS
-from agent.core.errors import SpoolError
-from agent.ledger import clips, fleet
+from agent.core.errors import LedgerError, SpoolError, SpoolFull
+from agent.ledger import clips, doubts, fleet
 from agent.ledger.clips import ListingCount
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 OPEN_STALL_S = 30.0
 """Time without an answer before the profile, which may say otherwise, is known."""
+READ_BATCH = 100
 SPOOL_PAUSE_S = 10.0
 """How often a full spool is looked at again; uploads and purges ring earlier."""
 
@@ -50,6 +51,7 @@ class Standing:
     model: str | None = None
     battery_percent: int | None = None
     row: CameraRow | None = None
+    ledger_damaged: bool = False
     aboard: Aboard = field(default_factory=Aboard)
     problem: str | None = None
     release_asked: bool = False
@@ -134,8 +136,11 @@ class Session:
 
     async def _end(self, outcome: str) -> None:
         session = self.ident
-        if session is not None:
-            await self._kit.ledger(lambda tx, rec: fleet.end_session(tx, rec, session, outcome))
+        try:
+            if session is not None:
+                await self._kit.ledger(lambda tx, rec: fleet.end_session(tx, rec, session, outcome))
+        except LedgerError as error:  # left open; the camera's next docking, or the next start, ends it
+            log.warning("session.not_ended", session=session, problem=str(error))
         self._kit.change.ring()
 
     async def _work_until_cancelled(self, camera: Camera, identified: Identified, session: SessionId) -> None:
@@ -154,38 +159,53 @@ class Session:
 
     async def _offload_all(self, camera: Camera) -> None:
         """Copy what is listed: urgent first, then the oldest. A full spool makes the bay wait, nothing more."""
-        await self.refresh()
+        waits: SpoolError | None = None
+        most_bytes = fleet.ANY_SIZE  # what does not fit now must not keep back what does
+        clip = await self._next(most_bytes)
         self.progress.total_bytes = self.progress.done_bytes + self.standing.aboard.bytes_listed
-        while listed := await self._listed():
+        while clip is not None:
             self._enter(Phase.OFFLOADING)
             try:
-                await offload(self._kit, camera, listed[0], self.docked.bay, self.progress)
+                await offload(self._kit, camera, clip, self.docked.bay, self.progress)
+            except SpoolFull as error:
+                waits = error
+                most_bytes = min(clip.entry.size_bytes - 1, await self._kit.on_disk(self._kit.spool.free_bytes))
             except SpoolError as error:
-                self.standing.problem = f"waiting for the spool: {error}"
-                self._kit.change.ring()
-                return
-            self.standing.problem = None
-            await self.refresh()
+                waits = error
+                break
+            clip = await self._next(most_bytes)
+        self.standing.problem = None if waits is None else f"waiting for the spool: {waits}"
+        self._kit.change.ring()
 
-    async def _listed(self) -> list[Clip]:
+    async def _next(self, most_bytes: int) -> Clip | None:
+        """Read where the camera stands and what to copy next; asked for each clip, so that an urgent one goes first."""
         ident = self.standing.camera
         assert ident is not None  # noqa: S101 - set before any work starts
-        return await self._kit.ledger(lambda tx, _: fleet.clips_aboard(tx, ident, Custody.LISTED, 1))
+
+        def ask(tx: Tx, _: Recorder) -> list[Clip]:
+            self._look(tx, ident)
+            return fleet.clips_aboard(tx, ident, Custody.LISTED, 1, most_bytes)
+
+        listed = await self._kit.ledger(ask)
+        self._kit.change.ring()
+        return listed[0] if listed else None
 
     async def _read_again(self, camera: Camera, session: SessionId) -> None:
         """Clips that an earlier session copied are known by name only: read them, name and size prove nothing."""
         ident = self.standing.camera
         assert ident is not None  # noqa: S101 - set before any work starts
-        doubtful = self._doubtful
+        last: ClipId | None = None
         while True:
             known = await self._kit.ledger(
-                lambda tx, _: fleet.clips_to_read_again(tx, ident, session, len(doubtful) + 1)
+                lambda tx, _, after=last: fleet.clips_to_read_again(tx, ident, session, READ_BATCH, after)  # type: ignore[misc]
             )
-            clip = next((c for c in known if c.id not in doubtful), None)
-            if clip is None:
+            if not known:
                 return
-            self._enter(Phase.LOOKING)
-            await self._compare(camera, clip)
+            for clip in known:
+                if clip.id not in self._doubtful:
+                    self._enter(Phase.LOOKING)
+                    await self._compare(camera, clip)
+            last = known[-1].id
 
     async def _compare(self, camera: Camera, clip: Clip) -> None:
         reading = await read_digest(camera, clip.entry)
@@ -222,10 +242,12 @@ class Session:
         """Read from the ledger what the camera still holds and who may touch it."""
         ident = self.standing.camera
         if ident is not None:
-            self.standing.aboard, self.standing.row = await self._kit.ledger(
-                lambda tx, _: (fleet.aboard(tx, ident), fleet.camera(tx, ident))
-            )
+            await self._kit.ledger(lambda tx, _: self._look(tx, ident))
         self._kit.change.ring()
+
+    def _look(self, tx: Tx, ident: CameraId) -> None:
+        self.standing.aboard, self.standing.row = fleet.aboard(tx, ident), fleet.camera(tx, ident)
+        self.standing.ledger_damaged = doubts.DAMAGED in doubts.doubts(tx)
 
     def _enter(self, phase: Phase) -> None:
         if self.standing.phase is not phase and not self.standing.release_asked:
@@ -254,6 +276,8 @@ class Session:
                 window_open=self.interlock.window_open,
                 release_asked=standing.release_asked,
                 problem=standing.problem,
+                ledger_damaged=standing.ledger_damaged,
+                uncopied=self.listing.left_media + sum(self.listing.refused.values()),
                 eta_s=self.progress.eta_s,
                 not_cleared=(REFUSALS | MEDIUM_REFUSALS)[max(refusals, key=lambda r: refusals[r])]
                 if refusals

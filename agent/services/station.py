@@ -15,7 +15,7 @@ import structlog
 
 from agent.core.bay import Advice, BayAdvice, Phase
 from agent.core.clip import BayName
-from agent.core.errors import ActionRefused, AgentError, CameraGone, IllegalMove, LedgerError
+from agent.core.errors import ActionRefused, AgentError, CameraGone, IllegalMove, LedgerError, LedgerFull
 from agent.ports import BayWatch, CameraOpener, Docked
 from agent.services.identity import Hand, UnknownLayout
 from agent.services.kit import Kit
@@ -161,6 +161,8 @@ class Station:
         except IllegalMove as error:  # something moved on under our hands: the next try sees it as it is
             slot.problem = str(error)
             log.warning("session.failed", code=error.code, problem=slot.problem, strike=slot.strikes)
+        except LedgerFull as error:  # heals by itself: no strike against this bay
+            slot.problem, slot.strikes = error.told(), slot.strikes - 1
         except (UnknownLayout, LedgerError) as error:
             slot.problem, slot.faulted = error.told(), True
         except AgentError as error:

@@ -14,6 +14,8 @@ import structlog
 from agent.core.clip import BayName, CameraId
 from agent.core.errors import (
     AgentError,
+    IllegalMove,
+    LedgerError,
     ObjectRefused,
     SpoolCorrupt,
     StoreBusy,
@@ -22,9 +24,10 @@ from agent.core.errors import (
     StoreUnreachable,
 )
 from agent.core.object import Digest
-from agent.core.queue_policy import Waiting, choose_next, preempts
+from agent.core.queue_policy import Waiting, choose_next, must_stop
 from agent.core.retry_policy import AskPerson, RetryIn, decide
-from agent.ledger import objects
+from agent.files.disk import disk_name
+from agent.ledger import objects, uploads
 from agent.ledger.custody import to_us
 from agent.ledger.database import Tx
 from agent.ports import ClipLabel, Shipment, StorePolicy, Transfer, UploadStopped
@@ -34,6 +37,8 @@ log = structlog.get_logger()
 
 _REMEMBERED_TURNS = 1000
 _LEAST_NAP_S = 0.05
+LEDGER_PAUSE_S = 5.0
+"""Between tries while the ledger cannot be written, for example on a full disk."""
 _IDLE_S = 30.0
 """Longest sleep while something waits for its next try; a ring ends it earlier."""
 
@@ -77,28 +82,36 @@ class Uploader:
     async def _work(self) -> None:
         while True:
             seen = self._kit.work.rings
-            running = await self._take()
-            if running is None:
-                await self._kit.work.wait(seen, await self._nap())
-                continue
             try:
-                await self._ship(running)
-            finally:
-                del self.running[running.waiting.sha256, running.waiting.store]
-                self._kit.change.ring()
+                running = await self._take()
+                if running is None:
+                    await self._kit.work.wait(seen, await self._nap())
+                    continue
+                try:
+                    await self._ship(running)
+                finally:
+                    del self.running[running.waiting.sha256, running.waiting.store]
+                    self._kit.change.ring()
+            except LedgerError as error:
+                await self._sit_out(error)
+
+    async def _sit_out(self, error: LedgerError) -> None:
+        """What cannot be recorded is not done: wait, and ask the ledger afresh."""
+        log.error("upload.not_recorded", problem=error.told())
+        await asyncio.sleep(LEDGER_PAUSE_S)
 
     async def _nap(self) -> float:
         """Seconds until a paused store or object may be tried again, at most _IDLE_S."""
         now, now_us = time.monotonic(), to_us(self._kit.recorder.clock())
         waits = [p.until - now for p in self.pauses.values() if p.until > now]
-        next_us = await self._kit.ledger(lambda tx, _: objects.next_try_us(tx, now_us))
+        next_us = await self._kit.ledger(lambda tx, _: uploads.next_try_us(tx, now_us))
         if next_us is not None:
             waits.append((next_us - now_us) / 1e6)
         return max(_LEAST_NAP_S, min([_IDLE_S, *waits]))
 
     async def _take(self) -> Running | None:
         async with self._taking:
-            chosen = choose_next(await self._waiting(), self.served)
+            chosen = choose_next(await self._waiting(), self.served, self._under_way())
             if chosen is None:
                 return None
             self._turn += 1
@@ -113,33 +126,42 @@ class Uploader:
 
     async def _waiting(self) -> list[Waiting]:
         now_us = to_us(self._kit.recorder.clock())
-        places = len(self.running) + 1
+        busy = set(self.running)  # one of these may end, proved, between two of the questions below
+        await self._kit.ledger(lambda tx, _: uploads.wake(tx, now_us))
+        places = len(busy) + self._kit.settings.workers + 1
         found: list[Waiting] = []
         for store in self._kit.settings.stores:
             if self._pause(store.name).until <= time.monotonic():
-                found += await self._kit.ledger(lambda tx, _, s=store: objects.waiting(tx, s, now_us, places))  # type: ignore[misc]
-        return [w for w in found if (w.sha256, w.store) not in self.running]
+                found += await self._kit.ledger(lambda tx, _, s=store.name: uploads.waiting(tx, s, places))  # type: ignore[misc]
+        return [w for w in found if (w.sha256, w.store) not in busy | self.running.keys()]
 
     def _pause(self, store: str) -> Pause:
         return self.pauses.setdefault(store, Pause())
 
     async def _watch_urgent(self) -> None:
-        """Make room for an urgent object when all workers are busy with others."""
+        """Make room for urgent objects."""
         while True:
             seen = self._kit.work.rings
-            await self._interrupt_one()
-            await self._kit.work.wait(seen)
+            try:
+                await self._make_room()
+            except LedgerError as error:
+                await self._sit_out(error)
+            else:
+                await self._kit.work.wait(seen)
 
-    async def _interrupt_one(self) -> None:
+    async def _make_room(self) -> None:
         async with self._taking:
-            stopping = any(r.transfer.stop.is_set() for r in self.running.values())
-            if stopping or len(self.running) < self._kit.settings.workers:
-                return  # room is there, or is being made: its ring comes back here
-            best = choose_next(await self._waiting(), self.served)
-            victim = preempts(best, [r.waiting for r in self.running.values()]) if best else None
-            if victim is not None:
-                self.running[victim.sha256, victim.store].transfer.stop.set()
-                log.info("upload.interrupted", object=victim.sha256)
+            waiting = await self._waiting()
+            under_way = self._under_way()  # as it is after the wait
+            best = choose_next(waiting, self.served, under_way)
+            for victim in must_stop(under_way, best, self._kit.settings.workers):
+                transfer = self.running[victim.sha256, victim.store].transfer
+                if not transfer.stop.is_set():
+                    transfer.stop.set()
+                    log.info("upload.interrupted", object=victim.sha256)
+
+    def _under_way(self) -> list[Waiting]:
+        return [running.waiting for running in self.running.values()]
 
     async def _ship(self, running: Running) -> None:
         waiting = running.waiting
@@ -152,6 +174,10 @@ class Uploader:
             self._kit.work.ring()
         except SpoolCorrupt as error:
             await self._spool_copy_failed(waiting.sha256, error)
+        except IllegalMove as error:  # about this object; any other trouble of the ledger is not its fault
+            await self._failed(waiting, error)
+        except LedgerError:
+            raise
         except AgentError as error:
             await self._failed(waiting, error)
         except Exception:
@@ -165,12 +191,12 @@ class Uploader:
         waiting, kit = running.waiting, self._kit
         store = kit.stores[waiting.store]
         shipment = await self._shipment(waiting)
-        row = await kit.ledger(lambda tx, _: objects.upload_of(tx, waiting.sha256, waiting.store))
+        row = await kit.ledger(lambda tx, _: uploads.upload_of(tx, waiting.sha256, waiting.store))
         handle = await store.find(shipment) if store.find is not None and row.hint is None else None
         if handle is None:
 
             async def keep_hint(hint: str) -> None:
-                await kit.ledger(lambda tx, _: objects.keep_hint(tx, waiting.sha256, waiting.store, hint))
+                await kit.ledger(lambda tx, _: uploads.keep_hint(tx, waiting.sha256, waiting.store, hint))
 
             handle = await store.send(shipment, row.hint, running.transfer, keep_hint)
         receipt = await store.prove(shipment, handle, policy.require)
@@ -203,7 +229,8 @@ class Uploader:
         """The spool's bytes are wrong: the camera's, never wiped before they were confirmed, are taken again."""
         log.error("object.spool_copy_failed", object=sha256, problem=str(error))
         reason = str(error)
-        await self._kit.ledger(lambda tx, rec: objects.spool_copy_failed(tx, rec, sha256, reason))
+        disk = disk_name(self._kit.spool.root)
+        await self._kit.ledger(lambda tx, rec: objects.spool_copy_failed(tx, rec, sha256, reason, disk))
         await self._kit.on_disk(lambda: self._kit.spool.reject(sha256))
         self._kit.ring()
 
@@ -212,17 +239,15 @@ class Uploader:
             error, ObjectRefused
         )
         pause = self._pause(waiting.store)
-        if store_wide:
-            pause.failures += 1
-        row = await self._kit.ledger(lambda tx, _: objects.upload_of(tx, waiting.sha256, waiting.store))
-        attempt = pause.failures if store_wide else row.attempts + 1
+        row = await self._kit.ledger(lambda tx, _: uploads.upload_of(tx, waiting.sha256, waiting.store))
+        attempt = (pause.failures if store_wide else row.attempts) + 1
         decision = decide(error, attempt, random.random())  # noqa: S311 - spreads load, guards nothing
         text = error.told()
         tell = log.error if not isinstance(decision, RetryIn) or decision.alarm else log.warning
         tell("upload.failed", store=waiting.store, code=error.code, attempt=attempt, problem=str(error))
         match decision:
             case RetryIn(delay_s) if store_wide:
-                pause.until, pause.problem = time.monotonic() + delay_s, text
+                self.pauses[waiting.store] = Pause(time.monotonic() + delay_s, attempt, text)
             case RetryIn(delay_s):
                 await self._note(waiting, to_us(self._kit.recorder.clock()) + int(delay_s * 1e6), text)
             case AskPerson():
@@ -231,7 +256,7 @@ class Uploader:
                 raise AssertionError(decision)
 
     async def _note(self, waiting: Waiting, next_us: int | None, problem: str) -> None:
-        await self._kit.ledger(lambda tx, _: objects.upload_failed(tx, waiting.sha256, waiting.store, next_us, problem))
+        await self._kit.ledger(lambda tx, _: uploads.upload_failed(tx, waiting.sha256, waiting.store, next_us, problem))
 
     def retry_now(self) -> None:
         """Forget all pauses of stores: a person says that the cause is mended."""

@@ -1,10 +1,13 @@
 """What people see, as JSON objects. Built from the ledger and from running flows; changes nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.clip import CameraId, Clip, display_name, one_line
 from agent.core.queue_policy import Waiting, choose_next
+from agent.core.retry_policy import STRIKES
+from agent.ledger import doubts
 from agent.ledger.custody import from_us
 from agent.ledger.database import Tx
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
@@ -14,7 +17,19 @@ from agent.services.station import Slot
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
 
+_DOUBTS = {
+    doubts.DAMAGED: (
+        "The ledger is damaged",
+        "Keep a copy of the state directory and tell the evidence manager; then restore the newest backup.",
+    ),
+    doubts.ROLLED_BACK: (
+        "The ledger was rolled back or replaced",
+        "Find out why; then take it over with `dock-agent custody accept --reason TEXT`.",
+    ),
+}
 _PLANNED = 200
+_CAMERAS_TOLD = 10
+_PROBLEMS = 2000
 
 
 def bay_view(name: str, slot: Slot | None) -> JsonObject:
@@ -87,29 +102,71 @@ def totals(tx: Tx) -> JsonObject:
     """Clips and bytes by custody, and what is still on cameras."""
     states: dict[str, JsonValue] = {}
     for custody, count, size in tx.conn.execute(
-        "SELECT custody, count(*), coalesce(sum(size_bytes), 0) FROM clips GROUP BY custody"
+        "SELECT custody, sum(clips), sum(bytes) FROM tallies WHERE clips > 0 GROUP BY custody"
     ):
-        states[custody] = {"clips": count, "bytes": size}
-    gone = tx.conn.execute("SELECT count(*) FROM clips WHERE copy = 'gone'").fetchone()[0]
-    present = tx.conn.execute("SELECT count(*), coalesce(sum(size_bytes), 0) FROM objects WHERE spool = 'present'")
-    objects, spool_bytes = present.fetchone()
-    return {"clips": states, "wiped": gone, "spool_objects": objects, "spool_bytes": spool_bytes}
+        states[custody] = {"clips": count, "bytes": int(size)}
+    gone = tx.conn.execute("SELECT coalesce(sum(clips), 0) FROM tallies WHERE copy = 'gone'").fetchone()[0]
+    objects, spool_bytes = tx.conn.execute("SELECT objects, bytes FROM spool_tally").fetchone()
+    return {"clips": states, "wiped": gone, "spool_objects": objects, "spool_bytes": int(spool_bytes)}
+
+
+def ledger_notices(tx: Tx) -> list[str]:
+    """What only the ledger knows and a person must: doubts (an audit that still runs is no news), cameras to dock."""
+    told = doubts.doubts(tx)
+    missed = tx.conn.execute(
+        "SELECT camera, count(*) FROM clips WHERE custody = 'listed' AND sha256 IS NOT NULL"
+        " AND camera NOT IN (SELECT camera FROM sessions WHERE ended_us IS NULL) GROUP BY camera LIMIT ?",
+        (_CAMERAS_TOLD,),
+    ).fetchall()
+    dock = [
+        f"Dock camera {camera} again: the spool's copies of {count} of its clips were lost before a store had them."
+        for camera, count in missed
+    ]
+    return dock + [
+        f"{text}: {told[reason]} Nothing is wiped or purged; copying and uploading go on. {advice}"
+        for reason, (text, advice) in _DOUBTS.items()
+        if reason in told
+    ]
 
 
 def upload_problems(tx: Tx) -> dict[tuple[str, str], JsonObject]:
-    """What is remembered of failed uploads, by object and store."""
+    """What is remembered of failed uploads, by object and store; the first few thousand."""
     rows = tx.conn.execute(
-        "SELECT sha256, store, attempts, next_us, asked_person, problem FROM uploads WHERE problem IS NOT NULL"
+        "SELECT sha256, store, attempts, next_us, asked_person, problem FROM uploads WHERE problem IS NOT NULL LIMIT ?",
+        (_PROBLEMS,),
     )
     return {
         (sha256, store): {
             "attempts": attempts,
             "next_at": None if person else from_us(next_us).isoformat(),
-            "asks_person": bool(person),
+            "asks_person": bool(person) or attempts >= STRIKES,
             "problem": problem,
         }
         for sha256, store, attempts, next_us, person, problem in rows
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """What one store does not take or does not prove: how many objects, and the worst of them."""
+
+    objects: int
+    attempts: int
+    problem: str
+
+    def told(self) -> str:
+        """The whole story for a person."""
+        which = "An object does" if self.objects == 1 else f"{self.objects} objects do"
+        return f"{which} not get through, the others go on: {self.problem}"
+
+
+def stuck(tx: Tx) -> dict[str, Stuck]:
+    """By store, the uploads that failed for a reason of their own."""
+    rows = tx.conn.execute(
+        # The problem is that of the row with the most attempts: what SQLite promises of max() and bare columns.
+        "SELECT store, count(*), max(attempts), problem FROM uploads WHERE problem IS NOT NULL GROUP BY store"
+    )
+    return {store: Stuck(count, attempts, problem) for store, count, attempts, problem in rows}
 
 
 def in_turn(waiting: list[Waiting], served: Mapping[CameraId, int]) -> list[Waiting]:

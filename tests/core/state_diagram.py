@@ -21,7 +21,7 @@ CUSTODY_SENTENCES: _Sentences = {
     (Custody.LISTED, Custody.QUARANTINED): "The camera's file could not be read whole, or the camera shows other bytes "
     "under the same name; a person must look. Rule: a quarantined clip carries its problem (a CHECK of `clips`).",
     (Custody.LISTED, Custody.LOST): "A complete listing no longer shows a clip that was never copied. "
-    "Rule: `finish_listing` in `agent/ledger/clips.py`.",
+    "Rule: `finish_listing` in `agent/ledger/unlisted.py`.",
     (
         Custody.SPOOLED,
         Custody.CONFIRMED,
@@ -48,16 +48,17 @@ COPY_SENTENCES: _Sentences = {
         Copy.WIPE_INTENDED,
         Copy.GONE,
     ): "The reader acknowledged the unlink (`unlinked_in`, event copy.unlinked), and a later "
-    "complete walk over the medium no longer lists it. Rule: `unlinked` and `finish_listing` in "
-    "`agent/ledger/clips.py`.",
+    "complete walk over the medium no longer lists it. Rule: `unlinked` in `agent/ledger/clips.py` and "
+    "`finish_listing` in `agent/ledger/unlisted.py`.",
     (
         Copy.WIPE_INTENDED,
         Copy.PRESENT,
     ): "A later walk still lists it (copy.still_there); or a complete one no longer does "
     "although no unlink was acknowledged (copy.intent_dropped), and then it goes on to missing. "
-    "Rule: `reconcile` and `finish_listing` in `agent/ledger/clips.py`.",
+    "Rule: `reconcile` in `agent/ledger/clips.py` and `finish_listing` in `agent/ledger/unlisted.py`.",
     (Copy.PRESENT, Copy.MISSING): "A complete listing no longer shows it although the agent never meant to wipe it, or "
-    "other bytes took its name. Rule: `finish_listing` and `replace_sighting` in `agent/ledger/clips.py`.",
+    "other bytes took its name. Rule: `finish_listing` in `agent/ledger/unlisted.py` and `replace_sighting` in "
+    "`agent/ledger/clips.py`.",
     (Copy.MISSING, Copy.PRESENT): "The camera shows it again. Rule: `reconcile` in `agent/ledger/clips.py`.",
 }
 SPOOL_SENTENCES: _Sentences = {

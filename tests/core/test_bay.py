@@ -130,6 +130,25 @@ def test_clips_that_are_not_copied_keep_the_officer_waiting() -> None:
             {"not_cleared": "a hold is on 3 clips"},
             BayAdvice(Advice.TAKE, "all footage is in the evidence store; the camera is clear"),
         ),
+        (
+            {"ledger_damaged": True},
+            BayAdvice(Advice.TAKE_ABOARD, "the ledger is damaged: nobody can say what is kept; tell your supervisor"),
+        ),
+        (
+            {"ledger_damaged": True, "release_asked": True},
+            BayAdvice(Advice.TAKE_ABOARD, "released on request; the ledger is damaged: nobody can say what is kept"),
+        ),
+        (
+            {"uncopied": 1, "confirmed": 2},
+            BayAdvice(Advice.TAKE_ABOARD, "1 thing on the camera could not be copied; tell your supervisor"),
+        ),
+        (
+            {"uncopied": 2, "release_asked": True},
+            BayAdvice(
+                Advice.TAKE_ABOARD,
+                "released on request; 2 things on the camera could not be copied; tell your supervisor",
+            ),
+        ),
         ({"release_asked": True}, BayAdvice(Advice.TAKE, "released on request; the camera is clear")),
         ({"phase": Phase.RELEASING, "release_asked": True}, BayAdvice(Advice.WAIT, "coming to a safe point")),
         ({"phase": Phase.FAULTED}, BayAdvice(Advice.TAKE_ABOARD, "the bay has a fault")),

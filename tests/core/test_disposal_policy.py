@@ -48,6 +48,7 @@ SAFE = CopyFacts(
     hold=None,
     sha256=OURS,
     size_bytes=SIZE,
+    doubt=None,
     last_look=OURS,
 )
 
@@ -64,6 +65,9 @@ class Danger:
 DANGERS = (
     Danger("camera_seized", ({"camera_seized": True},)),
     Danger("wiping_off", ({"wiping_enabled": False},)),
+    Danger("ledger_unaudited", ({"doubt": "ledger_unaudited"},)),
+    Danger("ledger_damaged", ({"doubt": "ledger_damaged"},)),
+    Danger("ledger_rolled_back", ({"doubt": "ledger_rolled_back"},)),
     Danger("not_in_profile", ({"role_may_be_wiped": False},)),
     Danger("camera_unclaimed", ({"camera_claimed": False},)),
     Danger("serial_on_two_bays", ({"serial_on_two_bays": True},)),
@@ -183,14 +187,19 @@ def test_a_purge_needs_confirmed_clips_no_hold_and_the_whole_hold_time(
         "hold_time": since not in (HOUR, 2 * HOUR),
     }
     reasons = [reason for reason, true in wanted.items() if true]
-    answer = may_purge(PurgeFacts(custodies, holds, since, HOUR))
+    answer = may_purge(PurgeFacts(custodies, holds, since, HOUR, None))
     assert answer == (Refuse(reasons[0]) if reasons else Allow())
 
 
 @pytest.mark.parametrize("custody", [each for each in Custody if each is not Custody.CONFIRMED])
 def test_one_unconfirmed_sighting_keeps_the_object_in_the_spool(custody: Custody) -> None:
-    facts = PurgeFacts((Custody.CONFIRMED, custody, Custody.CONFIRMED), (), 2 * HOUR, HOUR)
+    facts = PurgeFacts((Custody.CONFIRMED, custody, Custody.CONFIRMED), (), 2 * HOUR, HOUR, None)
     assert may_purge(facts) == Refuse("not_confirmed")
+
+
+@pytest.mark.parametrize("doubt", ["ledger_unaudited", "ledger_damaged", "ledger_rolled_back"])
+def test_a_ledger_in_doubt_purges_nothing(doubt: str) -> None:
+    assert may_purge(PurgeFacts((Custody.CONFIRMED,), (), 2 * HOUR, HOUR, doubt)) == Refuse(doubt)
 
 
 def test_every_reason_has_a_sentence_for_operators_and_no_sentence_is_idle() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.core.clip import CameraId
 from agent.core.object import Digest
-from agent.core.queue_policy import Waiting, choose_next, preempts
+from agent.core.queue_policy import Waiting, choose_next, must_stop
 
 CAMERAS = [CameraId(f"CAM-{n}") for n in range(5)]
 
@@ -92,13 +92,34 @@ def test_a_steady_stream_of_one_camera_does_not_starve_another() -> None:
     raise AssertionError("the camera with the newest clip was never served")
 
 
-@given(queues)
-def test_only_an_urgent_upload_interrupts_and_never_another_urgent_one(running: list[Waiting]) -> None:
-    assert preempts(waiting(99, CAMERAS[0]), running) is None
-    victim = preempts(waiting(99, CAMERAS[0], urgent=True), running)
+@given(queues, queues)
+def test_beside_an_urgent_upload_nothing_else_begins_at_its_store(queue: list[Waiting], running: list[Waiting]) -> None:
+    chosen = choose_next(queue, {}, running)
+    if not any(w.urgent for w in running):
+        assert chosen == choose_next(queue, {})
+    elif chosen is not None:
+        assert chosen.urgent
+
+
+def test_at_another_store_the_rest_goes_on_beside_an_urgent_upload() -> None:
+    running = [waiting(1, CAMERAS[0], urgent=True, store="a")]
+    other = waiting(3, CAMERAS[1], store="b")
+    assert choose_next([waiting(2, CAMERAS[1], store="a"), other], {}, running) == other
+    assert must_stop([*running, other], None, workers=2) == []
+
+
+@given(queues, st.booleans())
+def test_what_can_wait_makes_room_for_an_urgent_upload_and_for_no_other(running: list[Waiting], urgent: bool) -> None:
     calm = [w for w in running if not w.urgent]
-    if not calm:
-        assert victim is None
-    else:
-        assert victim in calm
-        assert victim.sequence == max(w.sequence for w in calm)
+    stopping = must_stop(running, waiting(99, CAMERAS[0], urgent=urgent), workers=99)
+    assert stopping == (calm if urgent or len(calm) < len(running) else [])
+
+
+@given(queues.filter(bool))
+def test_when_all_workers_are_busy_at_other_stores_the_newest_makes_room(running: list[Waiting]) -> None:
+    running = [w for w in running if not w.urgent] or [waiting(0, CAMERAS[0])]
+    urgent = waiting(99, CAMERAS[0], urgent=True, store="elsewhere")
+    assert must_stop(running, urgent, workers=len(running)) == [max(running, key=lambda w: w.sequence)]
+    assert must_stop(running, urgent, workers=len(running) + 1) == []
+    assert must_stop(running, waiting(99, CAMERAS[0], store="elsewhere"), workers=len(running)) == []
+    assert must_stop(running, None, workers=len(running)) == []

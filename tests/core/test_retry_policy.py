@@ -6,11 +6,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.core.errors import AgentError, Remedy, SpoolCorrupt, StoreBusy, StoreRefused, StoreUnreachable
+from agent.core.errors import (
+    AgentError,
+    ReceiptInvalid,
+    Remedy,
+    SpoolCorrupt,
+    StoreBusy,
+    StoreLied,
+    StoreRefused,
+    StoreUnreachable,
+)
 from agent.core.retry_policy import (
     BASE_S,
     CAP_S,
     HALTED_S,
+    LIED_S,
     RETRY_AFTER_CAP_S,
     STRIKES,
     AskPerson,
@@ -61,6 +71,25 @@ def test_the_pause_lies_between_half_and_all_of_the_back_off(attempt: int, jitte
 def test_the_back_off_doubles_up_to_five_minutes() -> None:
     full = [2 * delay_s(StoreUnreachable("no answer"), attempt) for attempt in range(1, 11)]
     assert full == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+@given(attempts, jitters)
+def test_an_object_that_is_contradicted_three_times_is_sent_once_an_hour_and_a_person_is_called(
+    attempt: int, jitter: float
+) -> None:
+    for error in (StoreLied("wrong offset"), ReceiptInvalid("forged")):
+        answer = decide(error, attempt, jitter)
+        assert isinstance(answer, RetryIn)
+        assert answer.alarm == (attempt >= 3)
+        ceiling = LIED_S if attempt >= 3 else 2.0**attempt
+        assert ceiling / 2 <= answer.delay_s <= ceiling
+
+
+@pytest.mark.parametrize(("wish_s", "alarm"), [(RETRY_AFTER_CAP_S, False), (RETRY_AFTER_CAP_S + 1, True)])
+def test_a_wish_for_more_than_an_hour_calls_a_person_at_once(wish_s: float, *, alarm: bool) -> None:
+    answer = decide(StoreBusy("wait", retry_after_s=wish_s), 1, 0.0)
+    assert isinstance(answer, RetryIn)
+    assert answer.alarm is alarm
 
 
 @given(attempts, jitters)

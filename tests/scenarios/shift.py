@@ -15,8 +15,9 @@ from agent.config import load_config
 from agent.core.clip import BayName, Clip
 from agent.core.profile import Role
 from agent.depot.command import enrol
-from agent.ledger import custody
+from agent.ledger import custody, doubts
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
+from agent.services.audit import watch_over
 from agent.services.station import Slot
 from agent.simulate.rack import SimulatedCamera, make_camera
 
@@ -65,7 +66,8 @@ class Shift:
         self.root = root
         self.depot = Depot(root / "depot")
         self.cameras: list[SimulatedCamera] = []
-        self.options = {"wiping": True, "enrolled": ["CAM*"], "workers": 2, "keep_hours": 24.0} | options
+        usual = {"wiping": True, "enrolled": ["CAM*"], "workers": 2, "keep_hours": 24.0, "bays": 4}
+        self.options: dict[str, Any] = usual | options
         (root / "shelf").mkdir()
         (root / "rack").mkdir()
 
@@ -89,7 +91,7 @@ class Shift:
         if not credential.exists():
             credential.touch(mode=0o600)
             credential.write_text(enrol(self.depot.directory, "hub7"))
-        bays = "".join(f'[[bays]]\nname = "{n}"\nsimulated = "rack/{n}"\n' for n in range(1, 5))
+        bays = "".join(f'[[bays]]\nname = "{n}"\nsimulated = "rack/{n}"\n' for n in range(1, self.options["bays"] + 1))
         key = self.options.get("receipt_key", self.depot.facts["receipt_key"])
         self.config.write_text(
             f"""[station]
@@ -126,11 +128,14 @@ listen = "127.0.0.1:0"
         async with assemble(load_config(self.config)) as agent, asyncio.TaskGroup() as group:
             flows = [
                 group.create_task(agent.uploader.run()),
+                group.create_task(watch_over(agent.kit)),
                 group.create_task(agent.station.run()),
                 group.create_task(_follow_changes(agent)),
             ]
             try:
-                yield Running(self, agent)
+                running = Running(self, agent)
+                await running.until(running.audited, "the audit of the ledger")
+                yield running
             finally:
                 for flow in flows:
                     flow.cancel()
@@ -171,6 +176,15 @@ class Running:
             assert time.monotonic() < deadline, f"not reached: {what} {await self.agent.desk.bays()}"
             seen = self.agent.kit.change.rings
             await self.agent.kit.change.wait(seen, 0.1)
+
+    async def doubts(self) -> dict[str, str]:
+        """Why the ledger is not trusted."""
+        return await self.agent.kit.database.run(doubts.doubts)
+
+    async def audited(self) -> bool:
+        """Whether the audit of this start has ended, well or not."""
+        found = await self.doubts()
+        return doubts.UNAUDITED not in found or doubts.DAMAGED in found
 
     def bays(self) -> set[str]:
         """The occupied bays."""

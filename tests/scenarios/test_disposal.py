@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.core.clip import CameraId, Clip, Copy, Custody
-from agent.ledger import clips, fleet
+from agent.ledger import clips, fleet, objects
 from agent.services import disposal
+from agent.services.disposal import purge_spool
 from agent.services.interlock import Interlock
 from tests.scenarios.shift import Running, Shift
 
@@ -159,3 +160,17 @@ async def test_bytes_changed_behind_an_equal_size_and_time_are_seen_by_the_last_
         again = [c for c in await running.clips() if c.entry == victim.entry]
         assert {c.copy for c in again} == {Copy.MISSING, Copy.GONE}
         assert {c.sha256 for c in again} <= set(shift.depot.held())
+
+
+async def test_a_purge_that_a_stop_left_is_finished_after_the_next_start(shift: Shift) -> None:
+    camera = shift.camera("CAM1")
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until_advice("1", "take")
+        sha256 = next(c.sha256 for c in await running.clips() if c.sha256)
+        await running.agent.kit.ledger(lambda tx, rec: objects.purged(tx, rec, sha256))
+    async with shift.station() as running:
+        file = running.agent.kit.spool.path(sha256)
+        assert file.exists(), "a start destroys nothing"
+        assert await purge_spool(running.agent.kit) == 1
+        assert not file.exists()

@@ -136,6 +136,8 @@ async def test_a_disk_that_fails_at_the_sync_costs_a_copy_and_no_clip(
         camera.dock(shift.bay(1))
         await running.until(lambda: len(failures) == 2, "two failed syncs")
         await running.until_advice("1", "take")
+        spooled = [event["clip"] for event in await running.events("clip.spooled")]
+    assert len(spooled) == len(set(spooled)), "a clip was called spooled before its bytes were durable"
     assert len(set(failures)) == 2, "the same file was synced again after a failure"
     shift.nothing_lost()
 

@@ -30,9 +30,7 @@ class ScriptedStore:
 
     name: str = "central"
     place: str = PLACE
-    kinds: frozenset[ReceiptKind] = frozenset({ReceiptKind.SIGNED})
     find: Callable[[Shipment], Awaitable[str | None]] | None = None
-    abandon: Callable[[str], Awaitable[None]] | None = None
     refuse: Callable[[Digest], None] = lambda _digest: None
     slow: set[Digest] = field(default_factory=set)
     sent: list[Digest] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """The uploader with a real ledger and spool: one bad object, one bad store, and those who may not wait."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,8 @@ from agent.core.clip import Custody
 from agent.core.errors import ObjectRefused, StoreLied, StoreUnreachable
 from agent.core.object import Digest
 from agent.core.queue_policy import Waiting
-from agent.ledger import objects
+from agent.ledger import uploads
 from agent.ledger.database import Tx
-from agent.ports import StorePolicy
 from agent.services import uploader as module
 from agent.services.kit import Kit
 from agent.services.uploader import Uploader
@@ -63,13 +63,13 @@ async def test_an_object_that_fails_is_not_asked_for_in_a_hot_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    real = objects.waiting
+    real = uploads.waiting
 
-    def counted(tx: Tx, policy: StorePolicy, now_us: int, places: int) -> list[Waiting]:
+    def counted(tx: Tx, store_name: str, places: int) -> list[Waiting]:
         asked.append(1)
-        return real(tx, policy, now_us, places)
+        return real(tx, store_name, places)
 
-    monkeypatch.setattr(objects, "waiting", counted)
+    monkeypatch.setattr(uploads, "waiting", counted)
     store = ScriptedStore()
 
     def lie(_sha256: Digest) -> None:
@@ -104,34 +104,25 @@ async def test_a_store_that_is_away_pauses_as_a_whole(tmp_path: Path) -> None:
             await until(kit, lambda: all(custody_of(kit, o) == {Custody.CONFIRMED} for o in held))
 
 
-async def test_an_urgent_object_interrupts_exactly_one_of_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [3, 4])
+async def test_an_urgent_object_has_its_store_to_itself(tmp_path: Path, workers: int) -> None:
     store = ScriptedStore()
-    with kit_in(tmp_path, store, workers=3) as kit:
+    with kit_in(tmp_path, store, workers=workers) as kit:
         slow = [put(kit, f"CAM{n}", bytes([n]) * 9) for n in range(3)]
         store.slow = set(slow)
         async with uploading(kit) as uploader:
-            await until(kit, lambda: len(uploader.running) == 3)
+            await until(kit, lambda: len(store.sent) == 3)
+            store.slow = {*slow, Digest(hashlib.sha256(b"urgent").hexdigest())}
             urgent = put(kit, "CAM9", b"urgent", event=True)
+            kit.ring()
+            await until(kit, lambda: urgent in store.sent and len(uploader.running) == 1)
             for _ in range(10):
                 kit.ring()
                 await asyncio.sleep(0)
-            await until(kit, lambda: custody_of(kit, urgent) == {Custody.CONFIRMED})
-            assert len(store.stopped) == 1
+            assert sorted(store.stopped) == sorted(slow)
+            assert len(store.sent) == 4
             store.slow = set()
-            await until(kit, lambda: all(custody_of(kit, o) == {Custody.CONFIRMED} for o in slow))
-
-
-async def test_an_urgent_object_interrupts_nobody_while_there_is_room(tmp_path: Path) -> None:
-    store = ScriptedStore()
-    with kit_in(tmp_path, store, workers=2) as kit:
-        slow = put(kit, "CAM1", b"slow")
-        store.slow = {slow}
-        async with uploading(kit):
-            urgent = put(kit, "CAM2", b"urgent", event=True)
-            kit.ring()
-            await until(kit, lambda: custody_of(kit, urgent) == {Custody.CONFIRMED})
-            assert store.stopped == []
-            store.slow = set()
+            await until(kit, lambda: all(custody_of(kit, o) == {Custody.CONFIRMED} for o in [urgent, *slow]))
 
 
 async def test_a_fault_of_our_own_in_one_upload_stops_no_other(tmp_path: Path) -> None:
