@@ -32,6 +32,7 @@ _WORDS: dict[str, str] = {
     "copy.replaced": "was replaced on the camera by other bytes under the same name",
     "object.proved": "store {store} proved that it holds these bytes ({kind})",
     "object.purged": "its spool copy may be destroyed, because it is confirmed",
+    "object.hold_restarted": "its hold time began anew, because the clock had been ahead",
 }
 
 
@@ -41,6 +42,12 @@ class Life:
 
     clip: str
     events: tuple[Event, ...]
+
+
+def clips_beginning(walk: Callable[[], Iterator[str]], beginning: str) -> list[str]:
+    """The ids of all clips of the log that begin so, sorted: people copy half an id."""
+    named = (event.get("clip") for event in map(_parse, walk()))
+    return sorted({clip for clip in named if isinstance(clip, str) and clip.startswith(beginning)})
 
 
 def read_life(walk: Callable[[], Iterator[str]], clip: str) -> Life:

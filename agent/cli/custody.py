@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.clip_life import read_life, tell
+from agent.cli.clip_life import clips_beginning, read_life, tell
 from agent.cli.custody_log import open_log
 from agent.cli.failure import Exit
-from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, printable
+from agent.cli.options import DEFAULT_CONFIG, Actor, AsJson, ConfigFile, Reason, printable
+from agent.cli.request import ask
 from agent.cli.terminal import print_json, say_error
 from agent.cli.wording import count, safe
 from agent.core.custody import ChainReport, verify_chain
@@ -18,7 +19,10 @@ from agent.files.durable import DurablePart
 
 app = typer.Typer(help="The custody log.", no_args_is_help=True, rich_markup_mode=None)
 ClipName = Annotated[
-    str, typer.Argument(metavar="CLIP", callback=printable, help="The clip's id, as `dock-agent clips` shows it.")
+    str,
+    typer.Argument(
+        metavar="CLIP", callback=printable, help="The clip's id, as `dock-agent clips` shows it, or how it begins."
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="A file that does not exist yet; without it: stdout.")
@@ -56,16 +60,31 @@ def export(config: ConfigFile = DEFAULT_CONFIG, output: Output = None) -> None:
 def show(clip: ClipName, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Tell the life of one clip in plain words."""
     with open_log(config) as walk:
-        life = read_life(walk, clip)
-    if not life.events:
-        say_error(f"The custody log has no clip {clip}. Look for its id with `dock-agent clips`.")
-        raise typer.Exit(Exit.FAILED)
+        found = clips_beginning(walk, clip)
+        if clip in found:
+            found = [clip]
+        if len(found) != 1:
+            say_error(_not_one(clip, found))
+            raise typer.Exit(Exit.FAILED)
+        life = read_life(walk, found[0])
     if as_json:
         print_json({"clip": life.clip, "events": list(life.events)})
         return
     print(f"clip {safe(life.clip)}")
     for event in life.events:
         print(tell(event))
+
+
+def _not_one(clip: str, found: list[str]) -> str:
+    if not found:
+        return f"The custody log has no clip {clip}. Look for its id with `dock-agent clips`."
+    return f"{len(found)} clips begin with {clip}, such as {found[0]} and {found[1]}. Give more of the id."
+
+
+@app.command()
+def accept(reason: Reason, actor: Actor, config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Take over a ledger that was restored from an older copy, so that cameras may be cleared again."""
+    ask(config, "accept-ledger", actor=actor, reason=reason)
 
 
 def _say(report: ChainReport) -> None:

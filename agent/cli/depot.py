@@ -26,7 +26,7 @@ Enrol = Annotated[
         " (umask 077; dock-agent depot --dir DIR --enrol hub7 > hub7.token)",
     ),
 ]
-
+New = Annotated[bool, typer.Option("--new", help="Let --enrol begin a depot that was never started.")]
 Revoke = Annotated[
     str | None,
     typer.Option("--revoke", metavar="STATION", help="Take STATION's credential away, at once, and end."),
@@ -43,6 +43,7 @@ def depot(  # noqa: PLR0917 - one for each option
     tls_key: TlsKey = None,
     client_ca: ClientCa = None,
     enrol: Enrol = None,
+    new: New = False,
     revoke: Revoke = None,
 ) -> None:
     """The small evidence store: run it, or look into it."""
@@ -58,8 +59,10 @@ def depot(  # noqa: PLR0917 - one for each option
         _revoke(place, revoke)
         return
     if enrol is not None:
-        print(command.enrol(place, enrol))
+        print(command.enrol(place, enrol, new=new))
         return
+    if new:
+        raise typer.BadParameter("is said together with --enrol", param_hint="--new")
     code = asyncio.run(
         command.run_depot(
             place, listen, out=_say, as_json=as_json, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca

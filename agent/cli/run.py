@@ -48,8 +48,12 @@ async def _serve(config: "Config") -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
+    # Sent by habit after a change of the configuration, which is taken over by itself; it must not end the service.
+    loop.add_signal_handler(
+        signal.SIGHUP, lambda: log.info("agent.hangup", hint="a changed configuration is seen by itself")
+    )
     try:
         await serve(config, stop=stop, on_ready=lambda where: log.info("agent.ready", address=where))
     finally:
-        for number in _STOPPING:
+        for number in (*_STOPPING, signal.SIGHUP):
             loop.remove_signal_handler(number)

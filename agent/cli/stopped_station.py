@@ -82,11 +82,13 @@ def act_on_ledger(config: "Config", action: str, request: Mapping[str, str]) -> 
 def _hint(action: str) -> str:
     if action == "claim":
         return "Dock the camera once before it is claimed, or name it under [cameras] enrolled."
+    if action == "accept-ledger":
+        return "A ledger that was rolled back is noticed when the service starts; start it first."
     return "Look at `dock-agent clips` for what is known here."
 
 
 def _changes(request: Mapping[str, str]) -> "dict[str, tuple[Callable[[Tx, Recorder], object], str]]":
-    from agent.ledger import clips, fleet
+    from agent.ledger import clips, doubts, fleet
 
     camera, clip = CameraId(request.get("camera", "")), ClipId(request.get("clip", ""))
     actor, reason = request["actor"], request["reason"]
@@ -106,4 +108,8 @@ def _changes(request: Mapping[str, str]) -> "dict[str, tuple[Callable[[Tx, Recor
             f"Clip {clip} is on hold: no copy of it is destroyed here.",
         ),
         "unhold": (lambda tx, rec: clips.unhold(tx, rec, clip, note), f"Clip {clip} is no longer on hold."),
+        "accept-ledger": (
+            lambda tx, rec: doubts.accept(tx, rec, actor, reason),
+            "The ledger is taken over as it is; that is recorded.",
+        ),
     }

@@ -54,6 +54,8 @@ async def tell(*, keep: bool, as_json: bool, console: Console) -> int:
         stack.push_async_callback(tidy, stage, keep=keep)
         report = await _until_stopped(_story(stage), stop)
         if report is None:
+            screen.close()
+            console.print("Interrupted: the demo's processes are ended, and its folder is removed.")
             return 130
         report.seconds = time.monotonic() - started
         screen.close()

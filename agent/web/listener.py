@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.core.errors import AgentError, ConfigError, Remedy
+from agent.core.errors import ConfigError
 
 SOCKET_MODE = 0o660
 UNIX_PATH_MAX_BYTES = 107
@@ -20,10 +20,10 @@ _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):
 _PORT_MAX = 65_535
 
 
-class AddressTaken(AgentError):
-    """Another program listens there, or the system does not let us."""
+class AddressTaken(ConfigError):
+    """Another program listens there, or the system does not let us: the configured address cannot be used."""
 
-    code, remedy = "web.address_taken", Remedy.HALT
+    code = "web.address_taken"
     hint = "Stop the other program, or set another [api] listen."
 
 

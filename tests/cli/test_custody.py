@@ -125,3 +125,41 @@ def test_an_unknown_clip_is_said(here: Here, place: Place, service: Service) -> 
     assert (ended.code, ended.err) == (
         1, "dock-agent: The custody log has no clip c9. Look for its id with `dock-agent clips`.\n",
     )  # fmt: skip
+
+
+def test_half_an_id_is_enough_as_long_as_it_means_one_clip(here: Here, place: Place, service: Service) -> None:
+    for clip in ("c12", "c1234", "c2"):
+        service.desk.record("clip.listed", clip=clip, camera="X1", path_hex="41", at="t")
+
+    def told(beginning: str) -> tuple[int, str]:
+        ended = here("custody", "show", beginning, "--config", str(place.config))
+        return ended.code, ended.out.partition("\n")[0] or ended.err.rstrip("\n")
+
+    assert told("c123") == (0, "clip c1234")
+    assert told("c12") == (0, "clip c12")
+    several = "dock-agent: 3 clips begin with c, such as c12 and c1234. Give more of the id."
+    assert told("c") == (1, several)
+
+
+def test_a_ledger_that_nobody_rolled_back_is_not_to_be_accepted(here: Here, place: Place) -> None:
+    seize(here, place, "X1")
+    ended = here("custody", "accept", "--reason", "disk replaced", "--config", str(place.config))
+    assert ended.code == 1
+    assert "nothing to accept" in ended.err
+
+
+def test_a_ledger_that_was_rolled_back_is_accepted_while_no_service_runs(here: Here, place: Place) -> None:
+    seize(here, place, "X1")
+    with sqlite3.connect(place.state / "ledger.sqlite") as ledger:
+        ledger.execute("INSERT INTO doubts VALUES ('ledger_rolled_back', 'found by a start')")
+    ledger.close()
+    ended = here("custody", "accept", "--reason", "disk replaced", "--config", str(place.config))
+    assert (ended.code, ended.err) == (0, "")
+    event = json.loads(line_of(place, 2))
+    assert (event["event"], event["actor"], event["reason"]) == ("ledger.accepted", "sgt.miller", "disk replaced")
+
+
+def test_a_running_service_is_asked_to_accept_its_ledger(here: Here, place: Place, service: Service) -> None:
+    assert here("custody", "accept", "--reason", "disk replaced", "--config", str(place.config)).code == 0
+    ((action, request),) = service.desk.asked
+    assert (action, request["reason"]) == ("accept-ledger", "disk replaced")

@@ -1,5 +1,6 @@
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -70,6 +71,18 @@ def test_an_address_beyond_loopback_is_a_configuration_problem(here: Here, place
     assert "is not a loopback address" in ended.err
     assert "Traceback" not in ended.err
     assert "agent.crashed" not in ended.err
+
+
+@pytest.mark.usefixtures("logs")
+def test_an_address_that_cannot_be_used_is_a_configuration_problem(here: Here, place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        place.config.write_text(place.config.read_text().replace("127.0.0.1:0", taken))
+        ended = here("run", "--config", str(place.config))
+    assert ended.code == 78
+    assert f"Cannot listen on {taken}" in ended.err
+    assert "[api] listen" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def breaks_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
