@@ -20,7 +20,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "manager", "common"}
 TASK_GROUP_NAMES = {"group", "tg"}
 
 # Where one camera, store or request must not end the others, whatever it throws. Paths below agent/.
-MAY_CATCH_ALL: frozenset[str] = frozenset({"services/station.py", "services/uploader.py"})
+MAY_CATCH_ALL: frozenset[str] = frozenset({"files/side_hash.py", "services/station.py", "services/uploader.py"})
 
 # Files from which packages are taken; where from is the machine's business.
 REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|npmjs|yarnpkg|deb\.debian)\.(?:org|com)\b")

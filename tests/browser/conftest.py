@@ -12,6 +12,6 @@ from tests.browser.launch import CHROMIUM, chromium
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.fail("chromium is missing: run scripts/browser")
+        pytest.fail("chromium is missing: run scripts/tools")
     async with chromium() as running:
         yield running
