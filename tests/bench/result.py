@@ -3,22 +3,32 @@
 import os
 import platform
 import ssl
-from dataclasses import dataclass
+import statistics
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+Row = dict[str, float]
+"""Figures of one round, or of one subject, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A figure that should be at least `bar`."""
+    """A figure that should be at least `bar`, or at most if `most` says so."""
 
     value: float
     bar: float
+    most: bool = False
 
     @property
     def ok(self) -> bool:
-        return self.value >= self.bar
+        return self.value <= self.bar if self.most else self.value >= self.bar
+
+
+def median_ratio(rows: list[Row], over: str, under: str) -> float:
+    """The middle of the rounds' ratios."""
+    return round(statistics.median(row[over] / row[under] for row in rows), 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +36,9 @@ class Result:
     """One benchmark's outcome."""
 
     name: str
-    rows: list[dict[str, float]]
+    rows: list[Row]
     bars: dict[str, Bar]
+    tools: dict[str, str] = field(default_factory=dict)  # what else took part, with its version
 
     @property
     def ok(self) -> bool:
@@ -37,7 +48,7 @@ class Result:
         return {
             "name": self.name,
             "machine": machine(),
-            "versions": versions(),
+            "versions": versions() | self.tools,
             "rows": self.rows,
             "bars": {key: {"value": bar.value, "bar": bar.bar, "ok": bar.ok} for key, bar in self.bars.items()},
         }
