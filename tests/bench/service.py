@@ -50,7 +50,8 @@ class Service:
             while not true():
                 assert self._process is not None
                 assert self._process.returncode is None, (self.shift.root / "service.log").read_text()[-2000:]
-                self.reader_peak_bytes = max([self.reader_peak_bytes, *map(peak_bytes, children(self.pid))])
+                readers = filter(is_reader, children(self.pid))
+                self.reader_peak_bytes = max([self.reader_peak_bytes, *map(peak_bytes, readers)])
                 await asyncio.sleep(ask_again_s)
 
     async def idle_share(self, seconds: float) -> float:
@@ -66,6 +67,14 @@ def children(pid: int) -> Iterator[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):  # a thread that has just ended
             yield from map(int, (task / "children").read_text().split())
+
+
+def is_reader(pid: int) -> bool:
+    """Whether it is a reader by now: for a moment after the fork a child still looks as large as its parent."""
+    try:
+        return b"agent.devices.reader" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def peak_bytes(pid: int) -> int:

@@ -15,7 +15,7 @@ from tests.ledger.tamper import behind_its_back, page_of, smash
 from tests.scenarios.shift import Shift
 
 CLEARED = "all footage is in the evidence store; the camera is clear"
-KEPT = "all footage is in the evidence store; the camera was not cleared"
+NOBODY_KNOWS = "the ledger is damaged: nobody can say what is kept"
 
 
 def ledger_of(shift: Shift) -> Path:
@@ -48,7 +48,7 @@ async def test_an_altered_row_holds_every_wipe_and_purge_and_nothing_else(shift:
     shift.write_config(keep_hours=0.0)
     async with shift.station() as running:
         second.dock(shift.bay(2))
-        await running.until_advice("2", "take, footage still aboard", KEPT)
+        await running.until_advice("2", "take, footage still aboard", NOBODY_KNOWS)
         await running.until_kept("2", {doubts.DAMAGED: len(shift.truth(second))})
         assert await purge_spool(running.agent.kit) == 0
         both = shift.truth(first) | shift.truth(second)
