@@ -21,7 +21,7 @@ CAMERAS = 8
 IDLE_S = 30
 STARTS = 5
 STOCKED_CLIPS = 100_000
-LOADS = {"few_small": (4, 8 * MIB), "few_large": (4, 64 * MIB), "many_tiny": (100, 64 << 10)}
+LOADS = {"few_small": (4, 8 * MIB), "few_large": (4, 64 * MIB), "many_small": (100, MIB)}
 """Clips of each camera and their size."""
 
 
