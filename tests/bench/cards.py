@@ -19,8 +19,8 @@ CLIP = "clip.mp4"
 
 
 def fill(file: Path, size_bytes: int, seed: int = 0) -> None:
-    """Write bytes that no file system can make smaller, each block another; whole MiB."""
-    assert size_bytes % BLOCK_BYTES == 0
+    """Write bytes that no file system can make smaller, each block another; rounded down to whole MiB."""
+    assert size_bytes >= BLOCK_BYTES  # less would be nothing
     block = hashlib.shake_256(seed.to_bytes(8, "big")).digest(BLOCK_BYTES)
     with file.open("wb") as out:
         for number in range(size_bytes // BLOCK_BYTES):
