@@ -5,44 +5,49 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.config import Config, ConfigErrors, ConfigProblem, load_config, watch
-from agent.config.adapters import bay_names, folder_bays, store_policies, store_settings
-from agent.config.notices import INSTALLED, clock_notices, notices_of, store_notices
-from agent.core.errors import AgentError, LedgerError
+from agent.config.adapters import bay_names, folder_bays, store_settings, usb_bays
+from agent.config.notices import INSTALLED, clock_notices, found_notices, notices_of, store_notices
+from agent.config.places import place_notices
+from agent.config.restart import refuse_what_needs_a_restart
+from agent.config.settings import settings_of
+from agent.core.errors import AgentError
+from agent.devices.dock import Dock, refusals
 from agent.devices.folders import FolderWatch
 from agent.devices.profiles import LoadedProfiles, load_profiles
-from agent.devices.reader.camera import open_camera
+from agent.files.block_layers import why_plain
 from agent.ledger.custody import Recorder, newest_at, tool_version, utc_now
 from agent.ledger.database import Database
 from agent.ledger.recovery import Recovery, drop_parts, recover
 from agent.ledger.spool import Spool
-from agent.observe.notify import notify
+from agent.observe.notify import feed_watchdog, notify
 from agent.ports import EvidenceStore, JsonObject
+from agent.services.announcer import Announcer
 from agent.services.audit import watch_over
+from agent.services.bandwidth import Bandwidth, follow_hours
 from agent.services.desk import Desk
-from agent.services.disposal import purge_spool
-from agent.services.kit import Kit, Settings
+from agent.services.kit import Kit
+from agent.services.purge import purge_regularly
+from agent.services.renewals import follow_endings
 from agent.services.station import Station
 from agent.services.uploader import Uploader
 from agent.stores.client import open_store
-
-if TYPE_CHECKING:
-    from agent.core.profile import Profile
+from agent.stores.standing import Standing, endings_of, told_of
+from agent.stores.throttle import Bucket, Throttle
 
 log = structlog.get_logger()
 
-FALLBACK_PROFILE = "any-folder"
-PURGE_EVERY_S = timedelta(minutes=10).total_seconds()
 DISK_THREADS = 8
 LOOKUP_THREADS = 4
 VERSION = version("bwv-dock-agent")
+_REFUSED = "The changed configuration was refused, the old one stays:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,17 @@ class Agent:
 
     config: Config
     kit: Kit
-    watch: FolderWatch
+    folders: FolderWatch
+    dock: Dock
     station: Station
     uploader: Uploader
+    announcer: Announcer
     desk: Desk
     bay_names: list[str]
     notices: list[str]
     found: list[str]  # what start-up found; stays until the next start
     elsewhere: frozenset[str]  # stores that do not share this machine's fate
+    standings: list[Standing]  # of the stores
 
 
 def make_recorder(config: Config) -> Recorder:
@@ -91,20 +99,29 @@ async def assemble(config: Config, *, bays: bool = True) -> AsyncIterator[Agent]
         root = station.state_dir / "spool"
         spool = Spool.open(root, allow_unsafe=station.allow_unsafe_spool, reserve_bytes=station.reserve_bytes)
         report = recover(database, spool, recorder)
-        elsewhere = _open_stores(config, stores, passed)
+        bandwidth = Bandwidth()
+        standings: list[Standing] = []
+        elsewhere = _open_stores(config, stores, passed, bandwidth, standings)
         loaded = load_profiles(config.profiles_directory, station_zone=station.zone)
-        settings = _settings(config, loaded, elsewhere)
-        found = [*_found(report), *clock_notices(recorder.clock(), passed)]
-        notices = [*notices_of(config, loaded), *store_notices(settings.stores), *found]
-        kit = Kit(database, recorder, spool, disk, stores, settings, INSTALLED, set(report.purges_unfinished))
+        settings = settings_of(config, loaded, elsewhere)
+        found = [*found_notices(report), *clock_notices(recorder.clock(), passed)]
+        notices = [*notices_of(config, loaded), *store_notices(settings), *found]
+        unfinished = set(report.purges_unfinished)
+        kit = Kit(database, recorder, spool, disk, stores, settings, INSTALLED, unfinished, bandwidth)
         await kit.apply(settings)
         names = bay_names(config)
-        watch_bays = FolderWatch(folder_bays(config) if bays else {})
-        hub = Station(kit, open_camera, watch_bays)
+        folders = FolderWatch(folder_bays(config) if bays else {})
+        dock = _open_dock(config, kit, bays=bays)
+        hub = Station(kit, dock.open, (folders, dock.watch), dock.power)
         uploader = Uploader(kit)
-        desk = Desk(kit, hub, uploader, version=VERSION, bay_names=lambda: names, notices=notices)
+        announcer = Announcer(kit, uploader)
+        desk = Desk(kit, hub, uploader, version=VERSION, bay_names=lambda: names, notices=notices, announcer=announcer)
+        desk.told = lambda: told_of(standings, kit.settings.copies, beside=dock.problems)
         await kit.ledger(lambda tx, rec: rec.record(tx, "agent.started", _started(config, report)))
-        yield Agent(config, kit, watch_bays, hub, uploader, desk, names, notices, found, elsewhere)
+        yield Agent(
+            config, kit, folders, dock, hub, uploader, announcer, desk, names, notices, found, elsewhere, standings
+        )
+        dock.close()
         await kit.ledger(lambda tx, rec: rec.record(tx, "agent.stopped", {}))
         await kit.bear_witness()
     finally:
@@ -114,16 +131,15 @@ async def assemble(config: Config, *, bays: bool = True) -> AsyncIterator[Agent]
         database.close()
 
 
-def _found(report: Recovery) -> list[str]:
-    """What start-up found that a person should know."""
-    found = []
-    if report.copies_failed:
-        found.append(f"{len(report.copies_failed)} objects were missing from the spool; dock their cameras again.")
-    if report.witness_missing:
-        found.append("The ledger's witness is missing: an older ledger would not have been noticed at this start.")
-    if report.unknown_objects:
-        found.append(f"{report.unknown_objects} objects in the spool are unknown to the ledger; they were kept.")
-    return found
+def _open_dock(config: Config, kit: Kit, *, bays: bool) -> Dock:
+    return Dock(
+        usb_bays(config) if bays else {},
+        guard=config.usb.guard,
+        helper=config.usb.helper,
+        sockets=config.usb.readers,
+        profiles=lambda: kit.settings.profiles,
+        plain=None if config.station.allow_plain_spool else why_plain(kit.spool.root),
+    )
 
 
 def _started(config: Config, report: Recovery) -> JsonObject:
@@ -136,39 +152,33 @@ def _started(config: Config, report: Recovery) -> JsonObject:
     }
 
 
-def _open_stores(config: Config, stores: dict[str, EvidenceStore], passed: datetime) -> frozenset[str]:
-    """Open all stores into `stores`; returns the names of those that do not share this machine's fate."""
+def _open_stores(
+    config: Config, stores: dict[str, EvidenceStore], passed: datetime, rates: Bandwidth, standings: list[Standing]
+) -> frozenset[str]:
+    """Open all into `stores` and `standings`; returns the names of those that do not share this machine's fate."""
     elsewhere = set()
+    shared = Bucket(rates.station_limit)
     for table in config.stores:
+        own = Bucket(partial(rates.store_limit, table.name))
         opened = open_store(
-            store_settings(table),
+            store_settings(table, Throttle(shared, own, watch=rates.line(table.name))),
             station=config.station.id,
             clock=utc_now,
             spool_dir=config.station.state_dir / "spool",
             passed=passed,
             allow_unsafe=config.station.allow_unsafe_spool,
+            marks=config.station.state_dir / "stores",
         )
         stores[table.name] = opened.store
+        standings.append(opened.standing)
         if not opened.same_machine:
             elsewhere.add(table.name)
     return frozenset(elsewhere)
 
 
-def _settings(config: Config, loaded: LoadedProfiles, elsewhere: frozenset[str]) -> Settings:
-    fallback: Profile | None = next((p for p in loaded.profiles if p.name == FALLBACK_PROFILE), None)
-    return Settings(
-        station=config.station.id,
-        digest=config.digest,
-        copies=config.confirm.copies,
-        wiping=config.wipe.enabled,
-        trial=config.station.trial,
-        enrolled=config.cameras.enrolled,
-        profiles=tuple(p for p in loaded.profiles if p.match.markers),
-        fallback=fallback,
-        stores=store_policies(config, elsewhere),
-        keep_s=config.station.keep_hours * 3600,
-        workers=config.upload.workers,
-    )
+async def follow_limits(kit: Kit) -> None:
+    """Let the limits of bandwidth follow the hours, until cancelled."""
+    await follow_hours(kit.bandwidth, kit.recorder.clock, kit.ring)
 
 
 async def serve(config: Config, *, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
@@ -178,16 +188,21 @@ async def serve(config: Config, *, stop: asyncio.Event, on_ready: Callable[[str]
     async with assemble(config) as agent:
 
         def ready(url: str) -> None:
-            notify("READY=1")
+            notify(f"READY=1\nSTATUS=Serving {len(agent.bay_names)} bays; page: {url}")
             on_ready(url)
 
         async with asyncio.TaskGroup() as group:
             flows = [
                 group.create_task(agent.uploader.run(), name="uploader"),
+                group.create_task(agent.announcer.run(), name="announcements"),
+                group.create_task(agent.desk.drain.run(), name="drain"),
+                group.create_task(follow_limits(agent.kit), name="bandwidth"),
                 group.create_task(agent.station.run(), name="station"),
                 group.create_task(watch_over(agent.kit), name="audit"),
-                group.create_task(_purge(agent.kit), name="purge"),
+                group.create_task(purge_regularly(agent.kit), name="purge"),
+                group.create_task(follow_endings(agent.kit, partial(endings_of, agent.standings)), name="endings"),
                 group.create_task(_follow_changes(agent), name="reload"),
+                group.create_task(feed_watchdog(partial(agent.kit.database.run, newest_at)), name="watchdog"),
             ]
             group.create_task(
                 serve_web(agent.desk, listen=config.api.listen, socket=config.api.socket, stop=stop, on_ready=ready),
@@ -202,7 +217,11 @@ async def serve(config: Config, *, stop: asyncio.Event, on_ready: Callable[[str]
 async def offload_alone(config: Config, request: JsonObject) -> AsyncIterator[JsonObject]:
     """Take one folder through the chain without a service; yields what `Desk.hand_over` yields."""
     async with assemble(config, bays=False) as agent, asyncio.TaskGroup() as group:
-        flows = [group.create_task(agent.uploader.run()), group.create_task(watch_over(agent.kit))]
+        flows = [
+            group.create_task(agent.uploader.run()),
+            group.create_task(watch_over(agent.kit)),
+            group.create_task(follow_limits(agent.kit)),
+        ]
         try:
             async for progress in agent.desk.hand_over(request):
                 yield progress
@@ -211,55 +230,30 @@ async def offload_alone(config: Config, request: JsonObject) -> AsyncIterator[Js
                 flow.cancel()
 
 
-async def _purge(kit: Kit) -> None:
-    await kit.audited.wait()  # before, nothing may go, and the next round is ten minutes away
-    while True:
-        try:
-            purged = await purge_spool(kit)
-        except LedgerError as error:  # recorded as purged or not at all; the next round finishes it
-            log.warning("spool.purge_failed", problem=str(error))
-        else:
-            if purged:
-                log.info("spool.purged", objects=purged)
-                kit.ring()
-        await asyncio.sleep(PURGE_EVERY_S)
-
-
 async def _follow_changes(agent: Agent) -> None:
     """Take a changed configuration into force; a wrong one is reported and the old one stays."""
     async for _ in watch.changes(agent.config.watched):
         try:
             await _reload(agent)
         except AgentError as error:
-            log.exception("config.refused", problem=str(error))
+            log.error("config.refused", problem=str(error))  # noqa: TRY400 - a person's mistake needs words
             agent.notices[:] = [n for n in agent.notices if not n.startswith(_REFUSED)]
             agent.notices.append(f"{_REFUSED} {error}")
             agent.kit.ring()
-
-
-_REFUSED = "The changed configuration was refused, the old one stays:"
 
 
 async def _reload(agent: Agent) -> None:
     config = load_config(agent.config.source)
     if config.digest == agent.kit.settings.digest and not any(n.startswith(_REFUSED) for n in agent.notices):
         return
-    if config.station.id != agent.config.station.id or config.station.state_dir != agent.config.station.state_dir:
-        raise ConfigErrors([ConfigProblem(str(config.source), "station", "id and state_dir need a restart")])
+    refuse_what_needs_a_restart(agent.config, config)
     loaded = load_profiles(config.profiles_directory, station_zone=config.station.zone)
-    started = agent.config
-    if (config.stores, config.api, config.upload) != (started.stores, started.api, started.upload):
-        raise ConfigErrors([ConfigProblem(str(config.source), "", "[[stores]], [api] and [upload] need a restart")])
-    if (config.station.allow_unsafe_spool, config.station.reserve_bytes) != (
-        started.station.allow_unsafe_spool,
-        started.station.reserve_bytes,
-    ):
-        raise ConfigErrors([ConfigProblem(str(config.source), "station", "the spool's settings need a restart")])
-    settings = _settings(config, loaded, agent.elsewhere)
+    settings = settings_of(config, loaded, agent.elsewhere)
     await agent.kit.apply(settings)
-    agent.watch.set_bays(folder_bays(config))
+    agent.folders.set_bays(folder_bays(config))
+    agent.dock.set_bays(usb_bays(config), guard=config.usb.guard)
     agent.bay_names[:] = bay_names(config)
-    agent.notices[:] = [*notices_of(config, loaded), *store_notices(settings.stores), *agent.found]
+    agent.notices[:] = [*notices_of(config, loaded), *store_notices(settings), *agent.found]
     await agent.kit.ledger(lambda tx, rec: rec.record(tx, "agent.reconfigured", {"config": config.digest}))
     log.info("config.reloaded", config=config.digest)
     agent.kit.ring()
@@ -274,24 +268,29 @@ class CheckReport:
 
 
 def check(path: Path) -> CheckReport:
-    """Read the configuration, profiles and keys without touching ledger, spool or any store."""
+    """Read the configuration, profiles, keys and records without touching ledger, spool or any store."""
     try:
         config = load_config(path)
         loaded = load_profiles(config.profiles_directory, station_zone=config.station.zone)
-        asyncio.run(_try_stores(config))
+        seen = asyncio.run(_try_stores(config, loaded))
     except ConfigErrors as error:
         return CheckReport(error.problems, [])
     except AgentError as error:
         return CheckReport([ConfigProblem(str(path), "stores", error.told())], [])
     problems = [ConfigProblem(p.file, p.key, p.reason) for p in loaded.problems]
-    return CheckReport(problems, notices_of(config, loaded))
+    plain = None if config.station.allow_plain_spool else why_plain(config.station.state_dir / "spool")
+    notes = [*refusals(usb_bays(config), plain), *notices_of(config, loaded), *place_notices(config), *seen]
+    return CheckReport(problems, notes)
 
 
-async def _try_stores(config: Config) -> None:
-    """Make the adapters, which checks keys and addresses; no store is asked anything."""
+async def _try_stores(config: Config, loaded: LoadedProfiles) -> list[str]:
+    """Make the adapters, which checks keys and addresses, and say how they stand; no store is asked anything."""
     stores: dict[str, EvidenceStore] = {}
+    standings: list[Standing] = []
     try:
-        _open_stores(config, stores, INSTALLED)
+        elsewhere = _open_stores(config, stores, INSTALLED, Bandwidth(), standings)
+        problems, notices = told_of(standings, config.confirm.copies)
+        return [*problems, *notices, *store_notices(settings_of(config, loaded, elsewhere))]
     finally:
         for store in stores.values():
             await store.close()

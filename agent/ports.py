@@ -11,9 +11,11 @@ from pathlib import Path
 from threading import Event
 from typing import NewType, Protocol
 
+from agent.core.announcement import Announcement
 from agent.core.clip import BayName, CameraId, ClipId, Entry
 from agent.core.custody import JsonValue
 from agent.core.object import Digest, Receipt, ReceiptKind
+from agent.core.profile import UsbId
 
 JsonObject = dict[str, JsonValue]
 
@@ -22,19 +24,23 @@ JsonObject = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Docked:
-    """A camera in a bay, as the bay watch sees it. Equal values are the same docking.
-
-    `token` changes with every docking, so that a quick swap is seen; `address` is what the driver opens.
-    """
+    """A camera in a bay; another docking has another `token`. `serial` is what a USB device calls itself."""
 
     bay: BayName
-    driver: str  # "folder" | "simulated" (| "mass_storage" | "mtp")
-    address: str
+    driver: str  # "folder" | "simulated" | "usb": the opener finds out how to reach a USB camera
+    address: str  # what is opened
     token: str
+    serial: str | None = None
+    usb: UsbId | None = None
 
 
 class BayWatch(Protocol):
     """Tells which bays are occupied: whole snapshots, never deltas, each time something may have changed."""
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What a person should know about single bays, or about all under the name "dock"."""
+        ...
 
     def snapshots(self) -> AsyncGenerator[Mapping[BayName, Docked], None]:
         """Yield the present snapshot at once and then after each change; close it to end it."""
@@ -43,7 +49,7 @@ class BayWatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CameraFacts:
-    """What the driver learned on opening; None = the driver cannot tell."""
+    """What was learned on opening; None = nobody can tell. `usb` and `usb_serial` are what the kernel says."""
 
     serial: str | None = None
     model: str | None = None
@@ -52,11 +58,13 @@ class CameraFacts:
     label: str | None = None
     file_system: str | None = None
     capacity_bytes: int | None = None
+    usb: UsbId | None = None
+    usb_serial: str | None = None
+    profiles: frozenset[str] | None = None  # names of those that let it in; None: whatever fits
 
 
 Mark = NewType("Mark", str)
-"""What a reader saw of an open file (device, inode, change time), as text that only the driver understands: it
-differs as soon as another file stands under the name or anybody has touched this one."""
+"""What a reader saw of an open file, as text that only the driver understands; another one once it was touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,10 @@ class Camera(Protocol):
         """
         ...
 
+    async def renew(self) -> None:
+        """Forget what was read before: what comes next is from the medium itself, freshly mounted. Marks stay good."""
+        ...
+
     async def read_small(self, path: bytes, limit_bytes: int = 65536) -> bytes:
         """Read a small file whole (markers). Raises ClipUnreadable when it is missing or larger."""
         ...
@@ -124,6 +136,14 @@ class Wiper(Protocol):
 
     async def close_window(self) -> None:
         """Write everything out and make the medium read-only again, so that the next `list` is fresh."""
+        ...
+
+
+class PortPower(Protocol):
+    """Cuts the power of a bay's port and restores it."""
+
+    async def cycle(self, bay: BayName) -> bool:
+        """Off, a moment, on; False when nothing on the way to this bay can switch it. Raises nothing else."""
         ...
 
 
@@ -162,23 +182,25 @@ class Shipment:
     size_bytes: int
     file: Path  # the spool's copy
     label: ClipLabel
+    others: tuple[ClipLabel, ...] = ()  # further clips with these bytes, which nobody sends
 
 
 @dataclass(slots=True)
 class Transfer:
     """The shared view of a running upload: the caller may stop it, the adapter reports progress.
 
-    `sent_bytes` counts what the store acknowledged or the socket took; `stop` is looked at after each body
-    block (at most 1 MiB), and then `UploadStopped` ends the call with the store keeping what it has.
+    `sent_bytes` is what the socket took, `held_bytes` what the store had when this try began; `stop` is looked at
+    after each body block (at most 1 MiB): UploadStopped.
     """
 
     stop: Event = field(default_factory=Event)
     sent_bytes: int = 0
+    held_bytes: int = 0
     on_progress: Callable[[int], None] = lambda _sent: None  # called from any thread with sent_bytes
 
 
 class UploadStopped(Exception):
-    """The transfer was stopped on request; what the store has stays there."""
+    """The transfer was stopped, on request or by a pause of the line; what the store has stays there."""
 
 
 class EvidenceStore(Protocol):
@@ -207,14 +229,15 @@ class EvidenceStore(Protocol):
         ...
 
     def still_proves(self, receipt: Receipt) -> bool:
-        """Whether a kept receipt would be accepted today: checks its stored proof again, asks nobody.
-
-        For signed receipts: the signature with the keys pinned now, and every field of the statement.
-        """
+        """Whether a kept receipt would be accepted today: its proof, by the keys pinned now. Asks nobody."""
         ...
 
     find: "Callable[[Shipment], Awaitable[str | None]] | None"
     """Ask whether the store already holds the digest: its handle or None. None = the store cannot tell."""
+    still_holds: Callable[[Receipt], Awaitable[bool]] | None
+    """Ask cheaply whether it still has what it proved; False is the store's own word. None = it cannot be asked."""
+    announce: Callable[[Announcement], Awaitable[bool]] | None
+    """Tell what is to come, as often as need be; False: it takes none, for now. None = this kind never does."""
 
     async def close(self) -> None:
         """Release connections."""
@@ -239,46 +262,36 @@ class Desk(Protocol):
 
     async def station(self) -> JsonObject:
         """Station id, version, trial and wiping flags, totals, stores with their state, spool space, problems."""
-        ...
 
     async def bays(self) -> list[JsonObject]:
         """One object for each configured or occupied bay, with its one advice."""
-        ...
 
     async def clips(self, *, camera: str | None, custody: str | None, limit: int) -> list[JsonObject]:
         """Clips, newest sighting first."""
-        ...
 
-    async def queue(self) -> list[JsonObject]:
-        """Running and waiting uploads, in the order of their turns, with why each waits."""
-        ...
+    async def queue(self, *, limit: int) -> list[JsonObject]:
+        """Up to `limit` running and waiting uploads, in the order of their turns, with why each waits."""
 
     async def events(self, *, after: int, limit: int) -> list[JsonObject]:
         """Custody events with a number above `after`, oldest first."""
-        ...
 
     async def custody_lines(self, *, after: int, limit: int) -> list[str]:
         """The exact lines of custody events with a number above `after`, oldest first, without newlines."""
-        ...
 
     async def health(self) -> JsonObject:
         """`{"ok": bool, "problems": [...]}`: what a person should look at."""
-        ...
 
     def changes(self) -> AsyncIterator[None]:
         """Yield at once and then after each change that people could see, at most a few times a second."""
-        ...
 
     async def act(self, action: str, request: JsonObject) -> JsonObject:
-        """Do what a person asks: seize, release, claim, urgent-release, request, hold, unhold, retry.
+        """Do what a person asks, such as seize or retry; docs/api.md names all actions.
 
-        `request` holds camera, bay or clip as the action needs, and actor and reason. Raises ActionRefused.
+        `request` holds camera, bay, clip or store as the action needs, and actor and reason. Raises ActionRefused.
         """
-        ...
 
     def hand_over(self, request: JsonObject) -> AsyncIterator[JsonObject]:
         """Offload a folder: yields progress objects and last one with key `result`. Raises ActionRefused."""
-        ...
 
 
 Clock = Callable[[], datetime]

@@ -20,7 +20,17 @@ VAGUE_NAMES = {"utils", "util", "helpers", "manager", "common"}
 TASK_GROUP_NAMES = {"group", "tg"}
 
 # Where one camera, store or request must not end the others, whatever it throws. Paths below agent/.
-MAY_CATCH_ALL: frozenset[str] = frozenset({"files/side_hash.py", "services/station.py", "services/uploader.py"})
+MAY_CATCH_ALL: frozenset[str] = frozenset(
+    {
+        "files/side_hash.py",
+        "services/announcer.py",
+        "services/station.py",
+        "services/uploader.py",
+        "stores/s3_delivery.py",  # raises again what says most, once no part is under way any more
+    }
+)
+# A task group ends all its tasks when one fails: here what the store acknowledges meanwhile is kept. All are awaited.
+OWN_TASKS: frozenset[str] = frozenset({"stores/s3_convoy.py"})
 
 # Files from which packages are taken; where from is the machine's business.
 REGISTRY_HOST = re.compile(r"\b(?:pypi|pythonhosted|npmjs|yarnpkg|deb\.debian)\.(?:org|com)\b")
@@ -114,7 +124,7 @@ def test_the_catch_all_rule_lets_pass_what_it_may(handler: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=below_agent)
 def test_every_task_belongs_to_a_group(module: Path) -> None:
-    assert stray_tasks(tree_of(module)) == []
+    assert bool(stray_tasks(tree_of(module))) == (below_agent(module) in OWN_TASKS)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=below_agent)

@@ -4,13 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.bays_enrol import enrol
+from agent.cli.bays_learn import learn
+from agent.cli.bays_rules import rules
 from agent.cli.failure import Exit
 from agent.cli.options import DEFAULT_CONFIG, Actor, AsJson, ConfigFile, Reason, printable
 from agent.cli.request import ask, read
 from agent.cli.terminal import advice_text, print_json, say_error, show, table
+from agent.cli.verbs import Verbs
 from agent.cli.wording import duration, safe, shown, size
 
-app = typer.Typer(help="Bays, and decisions about the cameras in them.", no_args_is_help=True, rich_markup_mode=None)
+app = Verbs(help="Bays, and decisions about the cameras in them.")
 Bay = Annotated[str, typer.Argument(metavar="BAY", callback=printable, help="The bay's name.")]
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", callback=printable, help="The camera's serial.")]
 COLUMNS = ("bay", "advice", "reason", "camera", "progress")
@@ -65,6 +69,10 @@ def claim(serial: Serial, reason: Reason, actor: Actor, config: ConfigFile = DEF
 def free(bay: Bay, reason: Reason, actor: Actor, config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Release a camera urgently: stop at the next safe point, whatever is still aboard."""
     ask(config, "urgent-release", actor=actor, reason=reason, bay=bay)
+
+
+for _verb in (learn, enrol, rules):
+    app.command()(_verb)
 
 
 def row(view: dict[str, Any]) -> tuple[Any, ...]:

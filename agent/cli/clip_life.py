@@ -21,6 +21,8 @@ _WORDS: dict[str, str] = {
     "clip.read_again": "was read again on the camera: the same bytes",
     "clip.requested": "was asked for by {actor}: {reason}",
     "clip.held": "was put on hold by {note}",
+    "clip.held_back": "its upload is held back by {note}",
+    "clip.let_go": "its upload takes its turn again, by {note}",
     "clip.unheld": "is no longer on hold, by {note}",
     "copy.wipe_intended": "is to be cleared from the camera",
     "copy.unlinked": "was cleared from the camera; a fresh look is still to show it",
@@ -31,7 +33,9 @@ _WORDS: dict[str, str] = {
     "copy.seen_again": "is on the camera again",
     "copy.replaced": "was replaced on the camera by other bytes under the same name",
     "object.proved": "store {store} proved that it holds these bytes ({kind})",
+    "object.lost_by_store": "store {store} no longer has these bytes; what it had proved does not count any more",
     "object.purged": "its spool copy may be destroyed, because it is confirmed",
+    "queue.retried": "its failed uploads were forgotten by {actor}, so that it is sent at once",
     "object.hold_restarted": "its hold time began anew, because the clock had been ahead",
 }
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load
+from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from agent.cli.reach import reach
 from agent.cli.terminal import print_json, show, table
 from agent.cli.wording import shown, size
 from agent.core.clip import Custody
@@ -36,20 +37,19 @@ def clips(
 
 
 def _find(config_file: Path, camera: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
-    from agent.cli.service import find_service
+    from agent.cli.service import Service
 
-    config = load(config_file)
-    service = find_service(config.api.socket)
-    if service is not None:
+    station = reach(config_file)
+    if isinstance(station, Service):
         query: dict[str, str | int] = {"limit": limit}
         query |= {key: value for key, value in (("camera", camera), ("custody", state)) if value is not None}
-        with service:
-            answer: list[dict[str, Any]] = service.get("clips", **query)
+        with station:
+            answer: list[dict[str, Any]] = station.get("clips", **query)
             return answer
     from agent.cli.stopped_station import ledger_of
     from agent.services.views import clip_views
 
-    with ledger_of(config) as database:
+    with ledger_of(station) as database:
         return database.run_blocking(lambda tx: clip_views(tx, camera, state, limit))
 
 

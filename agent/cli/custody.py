@@ -10,23 +10,26 @@ import typer
 from agent.cli.clip_life import clips_beginning, read_life, tell
 from agent.cli.custody_log import open_log
 from agent.cli.failure import Exit
-from agent.cli.options import DEFAULT_CONFIG, Actor, AsJson, ConfigFile, Reason, printable
+from agent.cli.options import DEFAULT_CONFIG, Actor, AsJson, ClipName, ConfigFile, Reason
 from agent.cli.request import ask
 from agent.cli.terminal import print_json, say_error
+from agent.cli.verbs import Verbs
 from agent.cli.wording import count, safe
+from agent.core.clip_name import clip_meant
 from agent.core.custody import ChainReport, verify_chain
+from agent.core.errors import AgentError, Remedy
 from agent.files.durable import DurablePart
 
-app = typer.Typer(help="The custody log.", no_args_is_help=True, rich_markup_mode=None)
-ClipName = Annotated[
-    str,
-    typer.Argument(
-        metavar="CLIP", callback=printable, help="The clip's id, as `dock-agent clips` shows it, or how it begins."
-    ),
-]
+app = Verbs(help="The custody log.")
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="A file that does not exist yet; without it: stdout.")
 ]
+
+
+class OutputTaken(AgentError):
+    """There is a file where a new one was to be written; it was not touched."""
+
+    code, remedy = "cli.output_taken", Remedy.HALT
 
 
 @app.command()
@@ -46,6 +49,8 @@ def verify(config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None
 @app.command()
 def export(config: ConfigFile = DEFAULT_CONFIG, output: Output = None) -> None:
     """Write the exact lines, one event each; their SHA-256 chain can be checked with any tool."""
+    if output is not None and (output.exists() or output.is_symlink()):
+        raise _taken(output)
     with open_log(config) as walk:
         if output is None:
             for line in walk():
@@ -60,25 +65,13 @@ def export(config: ConfigFile = DEFAULT_CONFIG, output: Output = None) -> None:
 def show(clip: ClipName, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Tell the life of one clip in plain words."""
     with open_log(config) as walk:
-        found = clips_beginning(walk, clip)
-        if clip in found:
-            found = [clip]
-        if len(found) != 1:
-            say_error(_not_one(clip, found))
-            raise typer.Exit(Exit.FAILED)
-        life = read_life(walk, found[0])
+        life = read_life(walk, clip_meant(clip, clips_beginning(walk, clip), by="The custody log"))
     if as_json:
         print_json({"clip": life.clip, "events": list(life.events)})
         return
     print(f"clip {safe(life.clip)}")
     for event in life.events:
         print(tell(event))
-
-
-def _not_one(clip: str, found: list[str]) -> str:
-    if not found:
-        return f"The custody log has no clip {clip}. Look for its id with `dock-agent clips`."
-    return f"{len(found)} clips begin with {clip}, such as {found[0]} and {found[1]}. Give more of the id."
 
 
 @app.command()
@@ -101,14 +94,21 @@ def _say(report: ChainReport) -> None:
 
 
 def _export(lines: Iterable[str], output: Path) -> int:
-    """Write a new file that is whole or not there. Raises OSError."""
+    """Write a new file that is whole or not there. Raises OutputTaken, OSError."""
     number = 0
     with DurablePart(output.with_name(f".{output.name}.part")) as part:
         for line in lines:
             part.write(_bytes(line))
             number += 1
-        part.publish(output, mode=0o600)
+        try:
+            part.publish(output, mode=0o600)
+        except FileExistsError as error:
+            raise _taken(output) from error
     return number
+
+
+def _taken(output: Path) -> OutputTaken:
+    return OutputTaken(f"{safe(str(output))} exists already; give another name.")
 
 
 def _bytes(line: str) -> bytes:

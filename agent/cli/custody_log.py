@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.cli.options import load
+from agent.cli.reach import reach
 
 PAGE = 2000
 Page = Callable[[int, int], list[str]]
@@ -18,18 +18,17 @@ def open_log(config_file: Path) -> Iterator[Callable[[], Iterator[str]]]:
 
     Raises LedgerBusy, LedgerError, NoLedger, ServiceFailed, ConfigErrors.
     """
-    from agent.cli.service import find_service
+    from agent.cli.service import Service
 
-    config = load(config_file)
-    service = find_service(config.api.socket)
-    if service is not None:
-        with service:
-            yield lambda: walk(service.custody_lines)
+    station = reach(config_file)
+    if isinstance(station, Service):
+        with station:
+            yield lambda: walk(station.custody_lines)
         return
     from agent.cli.stopped_station import ledger_of
     from agent.services.views import event_lines
 
-    with ledger_of(config) as database:
+    with ledger_of(station) as database:
         yield lambda: walk(lambda after, limit: database.run_blocking(lambda tx: event_lines(tx, after, limit)))
 
 

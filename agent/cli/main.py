@@ -8,18 +8,25 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from agent.cli import bays, custody, depot, profiles, queue
+from agent.cli import bays, custody, depot, doctor, profile_trial, profiles, queue
+from agent.cli.backup import backup
 from agent.cli.check import check
 from agent.cli.clips import clips
 from agent.cli.demo import demo
+from agent.cli.drain import drain
+from agent.cli.enrol import enrol, renew
 from agent.cli.failure import DEBUG, Exit, expected_in, report, report_system_error, report_unexpected
 from agent.cli.offload import offload
+from agent.cli.replace_station import replace_station
+from agent.cli.restore import restore
 from agent.cli.run import run
+from agent.cli.setup import setup
 from agent.cli.status import status
+from agent.cli.support_bundle import support_bundle
+from agent.cli.verbs import Verbs
 from agent.core.errors import AgentError
 
-# Plain help: the decorated one would cost a quarter of a second before each word.
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = Verbs(add_completion=False, pretty_exceptions_enable=False)
 
 
 def _say_version(asked: bool) -> None:
@@ -39,18 +46,23 @@ def dock_agent(
     """Take footage off body-worn cameras and prove that every byte arrived.
 
     Exit codes: 0 done, 1 failed (nothing is lost, the message says what to do), 2 usage,
-    75 safe in the spool but not yet confirmed, 78 configuration.
+    75 safe in the spool but not yet confirmed, 78 configuration, 130 interrupted with Ctrl-C.
     """
 
 
-for _verb in (run, check, offload, status, clips, demo):
+for _verb in (setup, run, check, offload, status, clips, drain, backup, restore, support_bundle, demo):
     app.command()(_verb)
+app.command()(enrol)
+app.command()(renew)
+app.command()(replace_station)
 for _name, _group in (
     ("bays", bays.app),
     ("queue", queue.app),
     ("custody", custody.app),
     ("profiles", profiles.app),
+    ("profile", profile_trial.app),
     ("depot", depot.app),
+    ("doctor", doctor.app),
 ):
     app.add_typer(_group, name=_name)
 

@@ -1,19 +1,22 @@
 """`dock-agent offload PATH`: one mounted card or folder through the whole chain, once."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli.failure import Exit, NotRunning
+from agent.cli.failure import DEBUG, Exit, NotRunning
 from agent.cli.offload_outcome import COLUMNS, Outcome, problems, rows, sentences
-from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load, login_name
+from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, login_name
+from agent.cli.reach import reach
 from agent.cli.terminal import print_json, say_error, show, table
 
 if TYPE_CHECKING:
     from agent.cli.offload_progress import OffloadProgress
+    from agent.cli.service import Service
     from agent.config import Config
 
 View = dict[str, Any]
@@ -41,19 +44,19 @@ def offload(
     Whoever runs this vouches for the camera, in this run. Exit code 0 means that every clip is confirmed; 75 that all
     are safe in the spool, but not all confirmed.
     """
-    settings = load(config)
+    station = reach(config)
     request: View = {"path": str(path.absolute()), "profile": profile, "camera": camera, "actor": login_name()}
     if wait is not None:
         request["wait_s"] = wait
     try:
-        outcome = _carry_out(settings, request)
+        outcome = _carry_out(station, request)
     except KeyboardInterrupt:
         say_error(
             "Interrupted. What was copied whole is safe in the spool, the rest is still on the card: run it again."
         )
         raise typer.Exit(Exit.INTERRUPTED) from None
     if as_json:
-        print_json(outcome.result)
+        print_json(outcome.result | {"problems": problems(outcome)} if outcome.alone else outcome.result)
     else:
         if outcome.result["clips"]:
             show(table(COLUMNS, rows(outcome)))
@@ -64,23 +67,23 @@ def offload(
     raise typer.Exit(outcome.code)
 
 
-def _carry_out(config: "Config", request: View) -> Outcome:
+def _carry_out(station: "Service | Config", request: View) -> Outcome:
     from agent.cli.offload_progress import OffloadProgress
-    from agent.cli.service import find_service
+    from agent.cli.service import Service
 
-    service = find_service(config.api.socket)
+    alone = not isinstance(station, Service)
     with OffloadProgress() as progress:
-        if service is None:
-            result = asyncio.run(_alone(config, request, progress))
+        if isinstance(station, Service):
+            with station:
+                result = _follow(station.offload(request), progress)
         else:
-            with service:
-                result = _follow(service.offload(request), progress)
+            result = asyncio.run(_alone(station, request, progress))
     if result is None:
         raise NotRunning(
             "The offload ended without a result.",
             hint="What reached the spool is safe. Look at `dock-agent status`, then run this again.",
         )
-    return Outcome(result, alone=service is None)
+    return Outcome(result, alone=alone, path=request["path"])
 
 
 def _follow(views: Iterator[View], progress: "OffloadProgress") -> View | None:
@@ -98,7 +101,8 @@ async def _alone(config: "Config", request: View, progress: "OffloadProgress") -
     from agent.cli.stopped_station import refuse_other_owner
     from agent.observe.logs import configure_logs
 
-    configure_logs(level="error")  # the result says what went wrong
+    # The result says what went wrong, in words; the log is for whoever looks for a fault of the program.
+    configure_logs(level="error" if os.environ.get(DEBUG) == "1" else "critical")
     refuse_other_owner(config.station.state_dir)
     result = None
     views: AsyncIterator[View] = offload_alone(config, request)

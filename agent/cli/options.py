@@ -29,10 +29,21 @@ def printable(text: str) -> str:
     return text
 
 
+def clip_beginning(text: str) -> str:
+    """A clip's id or how it begins, also as documents and tables shorten it: `c0ffee…`. Raises BadParameter."""
+    return printable(text.rstrip("…").removesuffix("..."))
+
+
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="The station's configuration.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", callback=printable, help="Why; goes into the custody log.")
+]
+ClipName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIP", callback=clip_beginning, help="The clip's id, as `dock-agent clips` shows it, or how it begins."
+    ),
 ]
 Actor = Annotated[
     str,

@@ -7,12 +7,13 @@ import typer
 from agent.cli.failure import Exit, say_problems
 from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load
 from agent.cli.terminal import print_json, show, table
+from agent.cli.verbs import Verbs
 from agent.cli.wording import safe
 
 if TYPE_CHECKING:
     from agent.core.profile import Profile
 
-app = typer.Typer(help="Camera models.", no_args_is_help=True, rich_markup_mode=None)
+app = Verbs(help="Camera models.")
 
 
 @app.callback()

@@ -2,25 +2,40 @@
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from agent.cli.failure import expected_in
 from agent.cli.options import DEFAULT_CONFIG, ConfigFile, load
-from agent.core.errors import AgentError
+from agent.core.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
     from agent.config import Config
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+_LOOK_S = 1.0
+AwaitConfig = Annotated[
+    bool,
+    typer.Option(
+        "--await-config", help="Where there is no configuration yet, wait for one that holds, then end with 0."
+    ),
+]
 
 
-def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def run(config: ConfigFile = DEFAULT_CONFIG, await_config: AwaitConfig = False) -> None:
     """Run the service until SIGTERM or Ctrl-C.
 
     A wipe window that is open is finished first.
     """
     from agent.observe.logs import configure_logs
 
+    if await_config and not config.exists():
+        configure_logs()
+        _await(config)
+        return
     settings = load(config)
     configure_logs()
     try:
@@ -28,6 +43,42 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     except BaseException as error:
         _log_crash(error)
         raise
+
+
+def _await(config: Path) -> None:
+    """Tell the service manager that there is nothing to do yet, until the configuration can be used.
+
+    The service then ends and is started as always, so that it has one way to begin. A file that is still being written,
+    or is wrong, is waited for as well: its mistake is said once.
+    """
+    import structlog
+
+    from agent.observe.notify import notify
+
+    log = structlog.get_logger()
+    said = ""
+    while True:
+        problem = _unusable(config)
+        if not problem:
+            log.info("config.found", path=str(config))
+            return
+        if problem != said:
+            log.info("config.awaited", problem=problem)
+            # A status is one line.
+            why = problem.splitlines()[0] if config.exists() else "run dock-agent setup."
+            notify(f"READY=1\nSTATUS=Not configured yet: {why}")
+            said = problem
+        notify("WATCHDOG=1")
+        time.sleep(_LOOK_S)
+
+
+def _unusable(config: Path) -> str:
+    """Why the configuration cannot be used; empty when it can."""
+    try:
+        load(config)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _log_crash(error: BaseException) -> None:

@@ -7,7 +7,8 @@ import typer
 
 from agent.cli import bays
 from agent.cli.failure import Exit, NotRunning, report
-from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load
+from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from agent.cli.reach import reach
 from agent.cli.terminal import console, print_json, show, table
 from agent.cli.wording import count, safe, shown, size
 
@@ -22,10 +23,10 @@ Watch = Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")]
 
 def status(config: ConfigFile = DEFAULT_CONFIG, watch: Watch = False, as_json: AsJson = False) -> None:
     """Show bays, stores and totals."""
-    from agent.cli.service import find_service
+    from agent.cli.service import Service
 
-    service = find_service(load(config).api.socket)
-    if service is None:
+    service = reach(config)
+    if not isinstance(service, Service):
         if as_json:
             print_json({"running": False})
         raise typer.Exit(report(NotRunning("No service runs on this station.")))
@@ -62,13 +63,30 @@ def totals(station: View) -> str:
     states = ", ".join(f"{count(n['clips'], 'clip')} {safe(state)} ({size(n['bytes'])})" for state, n in clips.items())
     spool = station["spool"]
     held = f"spool: {size(station['totals']['spool_bytes'])} held, {size(spool['free_bytes'])} free"
-    return f"{states or 'no clips yet'}; {held}; {count(station['uploading'], 'upload')} running"
+    uploads = f"{count(station['uploading'], 'upload')} running{_limit(station)}"
+    return f"{states or 'no clips yet'}; {held}; {uploads}"
+
+
+def _limit(view: View) -> str:
+    """How fast clips may leave now, where anything is said about it."""
+    bandwidth = view.get("bandwidth")
+    if not bandwidth or (bandwidth["limit_bits_s"] is None and bandwidth["until"] is None):
+        return ""
+    return f", {shown(bandwidth['shown'])}"
 
 
 def _store_row(store: View) -> tuple[str, ...]:
     counts = "" if store["counts"] else " (does not count: it is on this machine)"
     state = "ok" if store["ok"] else f"{count(store['failures'], 'failure')} in a row: {shown(store['problem'])}"
-    return shown(store["name"]), shown(store["require"]), state + counts
+    if store.get("paused"):
+        state = f"paused by a person: {shown(store['paused'])}"
+    return shown(store["name"]), shown(store["require"]), state + counts + _limit(store) + _yielding(store)
+
+
+def _yielding(store: View) -> str:
+    """Why uploads to a store are slow, where it is because of others on the line."""
+    yielding = store.get("yielding")
+    return f", {shown(yielding['shown'])}" if yielding else ""
 
 
 def _watch(service: "Service", *, as_json: bool) -> None:

@@ -1,9 +1,10 @@
 """How names, sizes and times are written for people. Nothing here may put a control character on a terminal."""
 
+from datetime import datetime
+
+from agent.core.amount import shown_bytes
 from agent.core.clip import one_line
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_STEP = 1000
 _MINUTE_S, _HOUR_S = 60, 3600
 
 
@@ -23,11 +24,7 @@ def shown(value: object) -> str:
 
 def size(size_bytes: float) -> str:
     """Bytes in decimal units, as disks and cameras are labelled."""
-    for unit in _UNITS:
-        if size_bytes < _STEP or unit == _UNITS[-1]:
-            break
-        size_bytes /= _STEP
-    return f"{size_bytes:.0f} {unit}" if unit == _UNITS[0] else f"{size_bytes:.1f} {unit}"
+    return shown_bytes(size_bytes)
 
 
 def duration(seconds: float) -> str:
@@ -38,6 +35,11 @@ def duration(seconds: float) -> str:
     if whole < _HOUR_S:
         return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
     return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+
+
+def moment(at: str) -> str:
+    """A moment of a JSON answer (RFC 3339) on the wall clock of whoever reads it, to the minute."""
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,14 +1,18 @@
 """What the configuration says, in the words of the adapters that it is for."""
 
+from agent.config.bandwidth import timetable
 from agent.config.model import Config, StoreTable
+from agent.core.bandwidth_policy import BandwidthPolicy
 from agent.core.clip import BayName
 from agent.devices.folders import FolderBay
 from agent.ports import StorePolicy
-from agent.stores.client import StoreSettings
+from agent.stores.s3_retention import Retention
+from agent.stores.settings import StoreSettings
+from agent.stores.throttle import Throttle
 
 
-def store_settings(table: StoreTable) -> StoreSettings:
-    """One `[[stores]]` table."""
+def store_settings(table: StoreTable, throttle: Throttle) -> StoreSettings:
+    """One `[[stores]]` table, and what limits the store while the agent runs."""
     return StoreSettings(
         table.name,
         table.url,
@@ -20,8 +24,22 @@ def store_settings(table: StoreTable) -> StoreSettings:
         client_key=table.client_key,
         connect_s=table.connect_s,
         stall_s=table.stall_s,
+        region=table.region,
+        proxy=table.proxy,
+        proxy_credential=table.proxy_credential,
+        interface=table.interface,
+        source=None if table.source is None else str(table.source),
         insecure=table.insecure,
+        throttle=throttle,
+        retention=Retention(table.object_lock, table.object_lock_days, table.legal_hold, table.tags),
     )
+
+
+def bandwidth_policy(config: Config) -> BandwidthPolicy:
+    """How fast clips may leave. A directory takes nothing of the station's line."""
+    stores = {s.name: timetable(s.limit, s.hours) for s in config.stores if not s.url.startswith("file:")}
+    station = timetable(config.bandwidth.limit, config.bandwidth.hours)
+    return BandwidthPolicy(config.station.zone, station, stores, config.bandwidth.yield_to_others)
 
 
 def store_policies(config: Config, elsewhere: frozenset[str]) -> tuple[StorePolicy, ...]:
@@ -42,6 +60,11 @@ def folder_bays(config: Config) -> dict[BayName, FolderBay]:
     return bays
 
 
+def usb_bays(config: Config) -> dict[BayName, tuple[str, ...]]:
+    """The bays that are USB ports, each with its paths."""
+    return {BayName(bay.name): bay.paths for bay in config.bays if bay.paths}
+
+
 def bay_names(config: Config) -> list[str]:
-    """The names of the bays that this version serves, in the order of the configuration."""
-    return list(folder_bays(config))
+    """The names of bays and import folders, in the order of the configuration."""
+    return [bay.name for bay in config.bays] + [each.name for each in config.imports]

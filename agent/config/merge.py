@@ -1,4 +1,7 @@
-"""Joins the main file with `conf.d`: later files win for single keys, lists of tables grow. Remembers who said what."""
+"""Joins the main file with `conf.d`: later files win for single values, tables join and lists grow.
+
+Remembers who said what. A list inside one table of a list (the paths of one bay) belongs to that table alone.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,9 +27,9 @@ class Merged:
             known = into.get(name)
             if isinstance(value, dict) and isinstance(known, dict):
                 self._join(known, value, key, file)
-            elif isinstance(known, list) and _is_tables(value) and _is_tables(known):
-                for number, table in enumerate(value, start=len(known)):
-                    self._note(table, (*key, number), file)
+            elif isinstance(value, list) and isinstance(known, list):
+                for number, item in enumerate(value, start=len(known)):
+                    self._note(item, (*key, number), file)
                 known.extend(value)
             else:
                 into[name] = value
@@ -37,8 +40,7 @@ class Merged:
         if isinstance(value, dict):
             for name, inner in value.items():
                 self._note(inner, (*key, name), file)
-        elif _is_tables(value):
-            assert isinstance(value, list)  # noqa: S101 - what _is_tables has just found
+        elif isinstance(value, list):
             for number, inner in enumerate(value):
                 self._note(inner, (*key, number), file)
 
@@ -48,7 +50,3 @@ class Merged:
             if key[:length] in self._origin:
                 return self._origin[key[:length]]
         return main
-
-
-def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)

@@ -1,20 +1,37 @@
 """What may stand in the configuration. Unknown keys are mistakes; every key has its unit in its name."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
+from pydantic import AfterValidator, Field, IPvAnyAddress, StrictBool, field_validator, model_validator
 
+from agent.config.bandwidth import BandwidthTable, HoursList, RateText
+from agent.config.table import Table
+from agent.core.enrolment import Enrolment
 from agent.core.object import ReceiptKind
+from agent.devices import helper_wire
+from agent.stores.s3_retention import LockMode
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Table(BaseModel):
-    """A table of the file: strict about keys, never changed after loading."""
+def _check_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("is no name: up to 64 letters, digits, '.', '_' and '-', the first a letter or digit")
+    return text
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+Name = Annotated[str, AfterValidator(_check_name)]
+
+
+def _check_enrolment(text: str) -> str:
+    Enrolment.parse(text)
+    return text
+
+
+EnrolmentText = Annotated[str, AfterValidator(_check_enrolment)]
 
 
 class StationTable(Table):
@@ -23,8 +40,9 @@ class StationTable(Table):
     id: Name
     state_dir: Path
     allow_unsafe_spool: StrictBool = False
+    allow_plain_spool: StrictBool = False  # cameras are copied although the spool's disk is not encrypted
     trial: StrictBool = False
-    time_zone: str = "UTC"  # of cameras that write local time without saying where
+    time_zone: str = "UTC"  # of the hours in [bandwidth], and of cameras that do not say where their time is from
     reserve_bytes: int | None = Field(default=None, ge=0)
     keep_hours: float = Field(default=24.0, ge=0, le=24 * 366)  # spool copy after it was confirmed
 
@@ -78,7 +96,18 @@ class StoreTable(Table):
     client_key: Path | None = None
     connect_s: float = Field(default=10.0, gt=0, le=300)
     stall_s: float = Field(default=60.0, gt=0, le=3600)
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9-]{1,64}$")  # of an S3 store's bucket
+    proxy: str | None = None  # http://host:port
+    proxy_credential: Path | None = None
+    interface: str | None = Field(default=None, pattern=r"^[^\s/]{1,15}$")  # connections leave by it only
+    source: IPvAnyAddress | None = None  # the address that connections come from
+    object_lock: LockMode = LockMode.NONE  # this and the next three: of the objects in an S3 store's bucket
+    object_lock_days: int = Field(default=31, ge=1, le=36500)
+    legal_hold: StrictBool = False
+    tags: StrictBool = False
     insecure: bool = False
+    limit: RateText = "none"  # beside that of [bandwidth]
+    hours: HoursList = ()
 
     @field_validator("require")
     @classmethod
@@ -105,9 +134,9 @@ class WipeTable(Table):
 
 
 class CamerasTable(Table):
-    """`[cameras]`: serials, or patterns with `*`, that the operator vouches for."""
+    """`[cameras]`: serials, or patterns with `*`, that the operator vouches for; see `core/enrolment.py`."""
 
-    enrolled: tuple[str, ...] = ()
+    enrolled: tuple[EnrolmentText, ...] = ()
 
 
 class ProfilesTable(Table):
@@ -129,6 +158,17 @@ class ApiTable(Table):
     socket: Path | None = None
 
 
+class UsbTable(Table):
+    """`[usb]`: where the privileged helper is spoken to, and where readers come to.
+
+    `guard`: the controllers of the bays admit nothing before the agent has looked at it.
+    """
+
+    helper: Path = Path(helper_wire.SOCKET)
+    readers: Path = Path(helper_wire.READERS)
+    guard: StrictBool = True
+
+
 class Model(Table):
     """The whole configuration as written."""
 
@@ -141,6 +181,8 @@ class Model(Table):
     cameras: CamerasTable = CamerasTable()
     profiles: ProfilesTable = ProfilesTable()
     upload: UploadTable = UploadTable()
+    bandwidth: BandwidthTable = BandwidthTable()
+    usb: UsbTable = UsbTable()
     api: ApiTable = ApiTable()
 
 
@@ -166,4 +208,6 @@ class Config(Table):
     cameras: CamerasTable
     profiles_directory: Path
     upload: UploadTable
+    bandwidth: BandwidthTable
+    usb: UsbTable
     api: Api

@@ -48,9 +48,12 @@ class BayFacts:
     not_cleared: str | None = None  # why confirmed clips stay aboard, in words
     ledger_damaged: bool = False  # then the counts above may be wrong
     uncopied: int = 0  # things aboard that look like footage or could not be looked at, and are no clips to us
+    left: int = 0  # other files aboard that no rule of the profile names
 
 
 _DAMAGED = "the ledger is damaged: nobody can say what is kept"
+_STORED = "all footage is in the evidence store"
+_STORED_AS_NAMED = "all footage that its profile names is in the evidence store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,19 @@ def _uncopied(facts: BayFacts) -> str:
     return f"{what} on the camera could not be copied; tell your supervisor"
 
 
+def _stored(facts: BayFacts) -> str:
+    """What may be said of the footage: the agent cannot vouch for files that no rule names."""
+    return _STORED_AS_NAMED if facts.left else _STORED
+
+
+def _clear(facts: BayFacts, of_what: str) -> str:
+    """Whether a camera without a clip is clear, or only `of_what`."""
+    if not facts.left:
+        return "the camera is clear"
+    files = "1 other file is" if facts.left == 1 else f"{facts.left} other files are"
+    return f"the camera is clear of {of_what}, but {files} left on it"
+
+
 def _aboard(facts: BayFacts) -> int:
     return facts.listed + facts.spooled + facts.confirmed + facts.quarantined
 
@@ -104,7 +120,7 @@ def _released(facts: BayFacts) -> BayAdvice:
         return BayAdvice(Advice.TAKE_ABOARD, f"released on request; {_clips(aboard)} still aboard")
     if facts.uncopied:
         return BayAdvice(Advice.TAKE_ABOARD, f"released on request; {_uncopied(facts)}")
-    return BayAdvice(Advice.TAKE, "released on request; the camera is clear")
+    return BayAdvice(Advice.TAKE, f"released on request; {_clear(facts, 'what its profile names')}")
 
 
 def _faulted(facts: BayFacts) -> BayAdvice:
@@ -123,5 +139,5 @@ def _finished(facts: BayFacts) -> BayAdvice:
         return BayAdvice(Advice.TAKE_ABOARD, _uncopied(facts))
     if facts.confirmed:
         why = f": {facts.not_cleared}" if facts.not_cleared else ""
-        return BayAdvice(Advice.TAKE_ABOARD, f"all footage is in the evidence store; the camera was not cleared{why}")
-    return BayAdvice(Advice.TAKE, "all footage is in the evidence store; the camera is clear")
+        return BayAdvice(Advice.TAKE_ABOARD, f"{_stored(facts)}; the camera was not cleared{why}")
+    return BayAdvice(Advice.TAKE, f"{_stored(facts)}; {_clear(facts, 'it')}")

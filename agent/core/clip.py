@@ -16,6 +16,8 @@ CameraId = NewType("CameraId", str)
 """The camera's serial as its profile reads it; shown escaped, never used in a path."""
 BayName = NewType("BayName", str)
 SessionId = NewType("SessionId", int)
+DOUBLE = "~"
+"""Between a serial and the bay in the name of a second docked camera that shows the same serial."""
 
 
 class Custody(StrEnum):
@@ -93,11 +95,17 @@ class Clip:
     read_in: SessionId | None  # the session that last read the camera's bytes whole
     looked_in: SessionId | None  # the session that did so as the last look before a wipe
     unlinked_in: SessionId | None  # the session whose reader acknowledged the unlink; only with an intent or gone
+    held_back: str | None = None  # why it is not to be uploaded yet; None when nobody holds it back
 
     @property
     def urgent(self) -> bool:
         """Event-marked clips and those a person asked for go before all others."""
         return self.event or self.requested
+
+
+def shows_serial(camera: CameraId, serial: CameraId) -> bool:
+    """Whether a camera of this name shows this serial: it is its name, or the name of one that was docked beside it."""
+    return camera == serial or camera.startswith(serial + DOUBLE)
 
 
 def display_name(path: bytes) -> str | dict[str, str]:

@@ -33,13 +33,14 @@ class CopyFacts:
     role_may_be_wiped: bool  # the profile's [wipe] roles
     camera_seized: bool
     camera_claimed: bool
-    serial_on_two_bays: bool
+    serial_on_two_bays: bool  # now, or when this camera was docked second
     custody: Custody
     copy: Copy
     hold: str | None
     sha256: Digest | None
     size_bytes: int
     doubt: str | None  # why the ledger itself is not trusted, one of REFUSALS; None in normal work
+    stores_asked: bool  # enough receipts are young, or their stores said again lately that they have it
     last_look: Digest | None  # digest of the camera's own bytes, read in this session after they were confirmed
 
 
@@ -92,6 +93,8 @@ def may_wipe(facts: CopyFacts, receipts: Iterable[Receipt], proof: Proof) -> All
         return Refuse("not_confirmed")
     if not is_confirmed(facts.sha256, facts.size_bytes, receipts, proof):
         return Refuse("receipts_not_enough")
+    if not facts.stores_asked:
+        return Refuse("stores_not_asked")
     if facts.last_look is None:
         return Refuse("not_looked_at")
     if facts.last_look != facts.sha256:
@@ -108,6 +111,7 @@ class PurgeFacts:
     since_confirmed: timedelta | None  # by the wall clock; None when it was never confirmed
     keep_for: timedelta
     doubt: str | None  # why the ledger itself is not trusted
+    proved: bool  # enough of the receipts would be accepted today
 
 
 def may_purge(facts: PurgeFacts) -> Allow | Refuse:
@@ -122,8 +126,23 @@ def may_purge(facts: PurgeFacts) -> Allow | Refuse:
         return Refuse("on_hold")
     if facts.since_confirmed is None or facts.since_confirmed < facts.keep_for:
         return Refuse("hold_time")
+    if not facts.proved:
+        return Refuse("receipts_not_enough")
     return Allow()
 
+
+CAMERA_REFUSALS = frozenset(
+    {
+        "wiping_off",
+        "camera_seized",
+        "camera_unclaimed",
+        "serial_on_two_bays",
+        "ledger_unaudited",
+        "ledger_damaged",
+        "ledger_rolled_back",
+    }
+)
+"""Reasons against a wipe that hold for every clip of a camera alike."""
 
 REFUSALS: dict[str, str] = {
     "camera_seized": "the camera is seized: nobody may change it",
@@ -133,11 +152,12 @@ REFUSALS: dict[str, str] = {
     "ledger_rolled_back": "the ledger is not the one that this station wrote last: a person must accept it",
     "not_in_profile": "the camera's profile does not name this kind of file for wiping",
     "camera_unclaimed": "nobody has claimed this camera yet",
-    "serial_on_two_bays": "two docked cameras show this serial",
+    "serial_on_two_bays": "two docked cameras showed this serial: dock each by itself",
     "on_hold": "a person put a hold on it",
     "copy_not_present": "the camera no longer shows it",
     "not_confirmed": "no store has proved yet that it holds it",
     "receipts_not_enough": "fewer stores than required have proved that they hold it",
+    "stores_not_asked": "the stores proved it long ago, and did not answer whether they still hold it",
     "not_looked_at": "the camera's own bytes were not read again yet",
     "camera_bytes_differ": "the camera's bytes are no longer those that were copied",
     "no_clip": "no clip is known for these bytes",

@@ -35,9 +35,17 @@ class AgentError(Exception):
 
     def told(self) -> str:
         """The whole story for a person: what happened, to what, and what to do next."""
+        return f"{self.sentence()} {self.hint}".strip()
+
+    def sentence(self) -> str:
+        """What happened and to what, as a whole sentence, without what to do next."""
         what = str(self).strip()
-        whole = what if what.endswith((".", "!", "?")) else f"{what}."
-        return f"{whole} {self.hint}".strip()
+        return what if what.endswith((".", "!", "?")) else f"{what}."
+
+    def clause(self) -> str:
+        """The same, to stand within a sentence."""
+        what = self.sentence()[:-1]
+        return what[:1].lower() + what[1:]
 
 
 class ConfigError(AgentError):
@@ -58,10 +66,10 @@ class LedgerDamaged(LedgerError):
 
     code = "ledger.damaged"
     hint = (
-        "The footage on cameras and in the spool is untouched. Stop the service and restore the newest backup of the"
-        " ledger (remove ledger.sqlite-wal beside it), or move ledger.sqlite and ledger.sqlite-wal away: the station"
-        " then begins a new ledger, keeps all of the spool, copies docked cameras again and asks the stores what they"
-        " hold. Either way nothing is wiped or purged until a person runs `dock-agent custody accept`."
+        "The footage on cameras and in the spool is untouched. Stop the service, move ledger.sqlite and"
+        " ledger.sqlite-wal away, keep them, and bring the newest backup back with `dock-agent restore FILE`. Without"
+        " a backup the station begins a new ledger, keeps all of the spool, copies docked cameras again and asks the"
+        " stores what they hold. Either way nothing is wiped or purged until a person runs `dock-agent custody accept`."
     )
 
 
@@ -106,6 +114,16 @@ class SpoolUnsafe(AgentError):
     hint = "Put state_dir on ext4 or XFS, or set allow_unsafe_spool = true for a trial."
 
 
+class SpoolPlain(AgentError):
+    """The spool's disk is not encrypted, so cameras at USB ports are left alone."""
+
+    code, remedy = "spool.not_encrypted", Remedy.HALT
+    hint = (
+        "The cameras keep their footage. Put state_dir on an encrypted disk (see operator.md), or take the risk with"
+        " [station] allow_plain_spool = true; then restart the service."
+    )
+
+
 class SpoolCorrupt(AgentError):
     """The spool's bytes no longer have the digest that names them."""
 
@@ -125,6 +143,20 @@ class CameraGone(CameraError):
 
     code = "camera.gone"
     hint = "Dock the camera again to go on."
+
+
+class DeviceRefused(CameraError):
+    """What is plugged in is not a camera that this station may touch; it stays as it is until it is taken out."""
+
+    code = "camera.device_refused"
+    hint = "Take it out. If it is one of your cameras, describe its model in a profile and dock it again."
+
+
+class HelperUnreachable(CameraError):
+    """The privileged part does not answer, so no USB camera can be opened; folders are not concerned."""
+
+    code, remedy = "helper.unreachable", Remedy.RETRY
+    hint = "Look at `systemctl status dock-helper.socket dock-helper.service`."
 
 
 class MediumReadOnly(CameraError):

@@ -13,6 +13,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from agent.core.path_pattern import NAME_MAX_BYTES, Glob, folded
+from agent.core.sidecars import NO_EVENTS, Events, SidecarRule
+from agent.core.upkeep import NO_UPKEEP, Upkeep
 
 NAME_GROUPS = frozenset({"camera", "officer", "date", "started_at", "ended_at", "sequence", "event"})
 IDENTITY_GROUPS = frozenset({"camera"})
@@ -43,6 +45,7 @@ class IdentitySource(StrEnum):
     FILE_NAME = "file_name"
     MARKER = "marker"
     LABEL = "label"
+    USB = "usb"  # what the device calls itself before anything is opened
     NONE = "none"
 
 
@@ -53,13 +56,33 @@ class UsbId:
     vendor: int
     product: int
 
+    def __str__(self) -> str:
+        return f"{self.vendor:04x}:{self.product:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """A camera that shows `usb` until it gets this control transfer, and its files only after that."""
+
+    usb: UsbId
+    request_type: int
+    request: int
+    value: int
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UsbRules:
+    """What the model may show on a USB port: every interface as `class:subclass:protocol`, such as 08:06:50."""
+
+    interfaces: frozenset[str] = frozenset()
+    unlock: Unlock | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What makes a medium this model's: every marker must be there.
-
-    USB ids and label are known before mounting; `label` is a glob.
-    """
+    """What makes a medium this model's: every marker must be there. `label` is a glob."""
 
     markers: tuple[Glob, ...] = ()
     usb: tuple[UsbId, ...] = ()
@@ -78,40 +101,12 @@ class NameGrammar:
 
 
 @dataclass(frozen=True, slots=True)
-class SidecarRule:
-    """A kind of sidecar. Without `suffix` it belongs to the whole medium, not to one clip."""
-
-    glob: Glob
-    suffix: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """How a camera shows that an officer or a sensor marked a clip (besides the name's `event` group)."""
-
-    paths: tuple[Glob, ...] = ()
-    sidecar: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """Where the serial is read; `path` only for a marker, `pattern` for a marker or a label."""
 
     source: IdentitySource = IdentitySource.NONE
     path: bytes | None = None
     pattern: re.Pattern[bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What else may be done with a docked camera; the defaults allow nothing."""
-
-    may_set_clock: bool = False
-    battery_path: bytes | None = None
-    firmware_version_path: bytes | None = None
-    firmware_delivery: str = "none"
-    may_cut_power: bool = False
-    power_owner: str = "station"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +123,17 @@ class Profile:
     ignored: tuple[Glob, ...] = ()
     grammar: NameGrammar | None = None
     sidecars: tuple[SidecarRule, ...] = ()
-    events: Events = Events()
+    events: Events = NO_EVENTS
     identity: Identity = Identity()
     wipe_roles: frozenset[Role] = frozenset()
     stall_s: float = 30.0
-    upkeep: Upkeep = Upkeep()
+    upkeep: Upkeep = NO_UPKEEP
+    usb: UsbRules = UsbRules()
+
+    @property
+    def own_files(self) -> frozenset[bytes]:
+        """The camera's own small files that the profile reads: no footage, and nothing to wonder at."""
+        return frozenset(path for path in (self.identity.path, *self.upkeep.paths) if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,20 @@ def matches(profile: Profile, existing_paths: Iterable[bytes]) -> bool:
     return bool(markers) and all(any(marker.fits(path) for path in paths) for marker in markers)
 
 
-def choose_profile(profiles: Iterable[Profile], existing_paths: Iterable[bytes]) -> Profile | None:
-    """Pick the most specific match: highest priority, then most markers, then first by name."""
+def for_usb(profiles: Iterable[Profile], usb: UsbId | None) -> tuple[Profile, ...]:
+    """The profiles that may describe a camera: those that name its USB id; all, for one that is not at a USB port."""
+    return tuple(profile for profile in profiles if usb is None or usb in profile.match.usb)
+
+
+def choose_profile(
+    profiles: Iterable[Profile], existing_paths: Iterable[bytes], *, by_usb: bool = False
+) -> Profile | None:
+    """Pick the most specific match: highest priority, then most markers, then first by name.
+
+    `by_usb`: the USB id has chosen these profiles already, so that one without markers fits, too.
+    """
     paths = tuple(existing_paths)
-    found = (profile for profile in profiles if matches(profile, paths))
+    found = (p for p in profiles if matches(p, paths) or (by_usb and not p.match.markers))
     return min(found, key=lambda p: (-p.match.priority, -len(p.match.markers), p.name), default=None)
 
 

@@ -18,10 +18,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.depot import stations
+from agent.depot.announcements import Announcements
 from agent.depot.depot import Depot
 from agent.depot.headers import VERSION
 from agent.depot.proofs import ObjectBytes, ReceiptByDigest, ReceiptOfUpload
 from agent.depot.refusal import Refusal
+from agent.depot.sightings import Sightings
 from agent.depot.tus import Creation, Files, capabilities
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ def create_app(depot: Depot) -> Starlette:
         Route("/receipts/by-digest/{sha256}", ReceiptByDigest),
         Route("/receipts/{upload}", ReceiptOfUpload),
         Route("/objects/{sha256}", ObjectBytes),
+        Route("/announcements", Announcements),
+        Route("/sightings/{sha256}", Sightings),
         Route("/health", _health, methods=["GET"]),
     ]
     handlers = {Refusal: _on_refusal, HTTPException: _on_http, OSError: _on_disk, sqlite3.Error: _on_disk}

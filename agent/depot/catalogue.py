@@ -9,9 +9,9 @@ which a power cut could undo a commit that was already answered for. Readers wai
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +23,8 @@ from agent.files.durable import sync_directory
 T = TypeVar("T")
 
 FILE = "catalogue.sqlite"
-VERSION = 1
+STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql")
+"""What brings a catalogue from one version to the next; how many there are is today's version."""
 _BUSY_S = 10.0
 _ANSWER_S = 60.0
 """Longest wait for the catalogue's thread before a request is given up."""
@@ -98,6 +99,16 @@ class Catalogue:
         """All finished uploads."""
         return self._rows("SELECT * FROM uploads WHERE finished_us IS NOT NULL ORDER BY id", ())
 
+    def change(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Let `work` change something in one transaction."""
+
+        def within() -> None:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                work(self._db)
+
+        self._call(within)
+
     def _rows(self, statement: str, values: tuple[str | int, ...]) -> list[Upload]:
         return self._call(lambda: [upload_of(row) for row in self._db.execute(statement, values)])
 
@@ -122,7 +133,23 @@ def upload_of(row: tuple[str, str, int, str, int, str | None, int | None]) -> Up
 
 
 def read_catalogue(depot: Path) -> list[tuple[Upload, int]]:
-    """All uploads with the number of receipts issued for each, oldest first; also while a depot runs.
+    """All uploads with the number of receipts issued for each, oldest first. Raises DepotError as `reading`."""
+    with reading(depot) as db:
+        return counted(db)
+
+
+def counted(db: sqlite3.Connection) -> list[tuple[Upload, int]]:
+    """All uploads with the number of receipts issued for each, oldest first."""
+    rows = db.execute(
+        "SELECT u.*, count(r.number) FROM uploads u LEFT JOIN receipts r ON r.upload = u.id"
+        " GROUP BY u.id ORDER BY u.rowid"
+    )
+    return [(upload_of(row[:-1]), row[-1]) for row in rows]
+
+
+@contextmanager
+def reading(depot: Path) -> Iterator[sqlite3.Connection]:
+    """Read the catalogue as it stands at one moment, from outside, also while a depot runs.
 
     Opened for writing where that is allowed, because only so can a journal that a killed depot left behind be
     rolled back; nothing else is written. Raises DepotError when there is no catalogue or it cannot be read.
@@ -133,14 +160,11 @@ def read_catalogue(depot: Path) -> list[tuple[Upload, int]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_S)) as db:
             db.execute("PRAGMA query_only = ON")
-            rows = db.execute(
-                "SELECT u.*, count(r.number) FROM uploads u LEFT JOIN receipts r ON r.upload = u.id"
-                " GROUP BY u.id ORDER BY u.rowid"
-            ).fetchall()
+            db.execute("BEGIN")
+            yield db
     except sqlite3.Error as error:
         hint = "Start the depot once: it puts its catalogue right. If that fails, restore it from a copy."
         raise DepotError(f"the catalogue {path} cannot be read: {error}", hint=hint) from error
-    return [(upload_of(row[:-1]), row[-1]) for row in rows]
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -150,13 +174,13 @@ def _open(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous = EXTRA")
     db.execute("PRAGMA foreign_keys = ON")
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
-        # One transaction, so that a kill in the middle leaves an empty file and not half a schema.
-        db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-        sync_directory(path.parent)
-    elif version != VERSION:
+    if version > len(STEPS):
         db.close()
         hint = "Run the version of the agent that wrote it, or a newer one."
-        raise DepotError(f"the catalogue {path} has version {version}, this agent knows {VERSION}", hint=hint)
+        raise DepotError(f"the catalogue {path} has version {version}, this agent knows {len(STEPS)}", hint=hint)
+    for step in STEPS[version:]:
+        schema = Path(__file__).with_name(step).read_text("utf-8")
+        # One transaction, so that a kill in the middle leaves the version before and not half a schema.
+        db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+        sync_directory(path.parent)
     return db

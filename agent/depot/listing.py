@@ -2,14 +2,20 @@
 
 import stat
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.depot.catalogue import read_catalogue
-from agent.depot.metadata import raw, shown
+from agent.core.clip import display_name
+from agent.depot.announcements import Awaited, awaited
+from agent.depot.catalogue import counted, read_catalogue, reading
+from agent.depot.metadata import expected_digest, raw, shown
 from agent.depot.reading import hash_file
+from agent.depot.sightings import sighted
 from agent.depot.upload import Upload, from_us
 
+_ANNOUNCEMENTS_SINCE, _SIGHTINGS_SINCE = 2, 3
+_PROBE = b"probe"
 JsonValue = str | int | bool | dict[str, str] | None
 
 
@@ -23,14 +29,43 @@ class Verification:
     problems: tuple[str, ...]
 
 
-def list_uploads(depot: Path) -> list[dict[str, JsonValue]]:
-    """All uploads, oldest first, ready for JSON.
+def list_uploads(depot: Path, station: str | None = None, *, missing: bool = False) -> list[dict[str, JsonValue]]:
+    """All uploads, oldest first, then further clips with the same bytes, then what was announced; ready for JSON.
+
+    With `station` only that one's. With `missing` only what was begun or announced and is not here, from no station:
+    a camera may have been docked elsewhere since.
 
     Each has id, station, clip, camera, bay, class, name, size, sha256, event, started_at, finished, receipts (how many
-    were issued). `sha256` and `finished` are None until the object is durable; what the client did not send is None; a
-    value that is not UTF-8 is `{"hex": ...}`. Raises DepotError.
+    were issued), announced, same_as. `sha256` and `finished` are None until the object is durable; what the client did
+    not send is None; a value that is not UTF-8 is `{"hex": ...}`. What was only announced has no id, and `announced`
+    says when, with which digest and priority; it is None for uploads, begun ones included. A further clip whose bytes
+    were here already has no id either; `same_as` names the upload that brought them, and `finished` is when the depot
+    was told. Raises DepotError.
     """
-    return [_shown(upload, receipts) for upload, receipts in read_catalogue(depot)]
+    with reading(depot) as db:
+        uploads = counted(db)
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        coming = awaited(db) if version >= _ANNOUNCEMENTS_SINCE else []
+        again = sighted(db) if version >= _SIGHTINGS_SINCE and not missing else []
+    here = {upload.sha256 for upload, _ in uploads if upload.finished_us is not None}
+    known = {upload.id: (upload, receipts) for upload, receipts in uploads}
+    if missing:
+        uploads = [(upload, receipts) for upload, receipts in uploads if _is_missing(upload, here)]
+        coming = [each for each in coming if each.object.sha256 not in here]
+    begun = {(u.station, expected_digest(u.label)) for u, _ in uploads if u.finished_us is None}
+    rows = [_shown(upload, receipts) for upload, receipts in uploads]
+    for each in again:
+        upload, receipts = known[each.upload]
+        row = _shown(replace(upload, label=each.label, finished_us=each.told_us), receipts)
+        rows.append(row | {"id": None, "same_as": upload.id})
+    rows += [_awaited(each) for each in coming if (each.station, each.object.sha256) not in begun]
+    return [row for row in rows if station is None or row["station"] == station]
+
+
+def _is_missing(upload: Upload, here: Container[str | None]) -> bool:
+    """Whether an upload's clip is not here at all; what a probe left unfinished is no clip."""
+    unfinished = upload.finished_us is None and raw(upload.label, "role") != _PROBE
+    return unfinished and expected_digest(upload.label) not in here
 
 
 def verify(depot: Path) -> Verification:
@@ -87,4 +122,28 @@ def _shown(upload: Upload, receipts: int) -> dict[str, JsonValue]:
         "started_at": shown(label, "started_at"),
         "finished": None if upload.finished_us is None else from_us(upload.finished_us),
         "receipts": receipts,
+        "announced": None,
+        "same_as": None,
+    }
+
+
+def _awaited(each: Awaited) -> dict[str, JsonValue]:
+    name = display_name(each.object.path)
+    urgent = "urgent" if each.object.urgent else "normal"
+    return {
+        "id": None,
+        "station": each.station,
+        "clip": None,
+        "camera": each.object.camera,
+        "bay": None,
+        "class": None,
+        "name": name,
+        "size": each.object.size_bytes,
+        "sha256": None,
+        "event": each.object.event,
+        "started_at": each.object.started_at,
+        "finished": None,
+        "receipts": 0,
+        "announced": {"at": from_us(each.announced_us), "sha256": each.object.sha256, "priority": urgent},
+        "same_as": None,
     }

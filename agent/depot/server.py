@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -31,6 +32,7 @@ KEEP_ALIVE_S = 30
 GRACE_S = 4
 """Requests have this long to come to an end once the depot is asked to stop."""
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,41 @@ class Tls:
     client_ca: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A bound socket that does not listen yet, and the host as it was asked for."""
+
+    host: str
+    listener: socket.socket
+
+
+def take_address(host: str, port: int, tls: Tls | None = None) -> Address:
+    """Bind an address for `serve`, and see whether `tls` can be used, before anything is made on the disk.
+
+    Nobody is let in yet, so that who comes early is refused at once and does not wait. Port 0 picks a free one.
+    Raises DepotError.
+    """
+    _config(_nobody, tls)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _no_address(f"{host} port {port}", error) from error
+    return Address(host, listener)
+
+
+async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Stand in for the application while only the files for TLS are looked at."""
+
+
 async def serve(
     depot: Depot,
-    host: str,
-    port: int,
+    address: Address,
     *,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
@@ -53,29 +86,43 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `on_ready` gets the upload URL once requests are answered.
 
-    Port 0 picks a free one. Raises DepotError when the address or the certificate cannot be used. Cancellation:
-    requests are cut, what they brought stays on disk.
+    `address` is from `take_address`, with the same `tls`; it is closed here in any case. Raises DepotError when one
+    of them cannot be used. Cancellation: requests are cut, what they brought stays on disk.
     """
-    config = _config(depot, tls)
+    with address.listener:
+        config = _config(create_app(depot), tls)
+        await _serve(depot, address, config, stop=stop, on_ready=on_ready)
+
+
+async def _serve(
+    depot: Depot,
+    address: Address,
+    config: uvicorn.Config,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+) -> None:
     context = config.ssl if isinstance(config.ssl, ssl.SSLContext) else None
-    listener = _listen(host, port)
-    scheme = "https" if tls else "http"
+    scheme = "https" if context else "http"
+    host, listener = address.host, address.listener
+    port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{shown}:{listener.getsockname()[1]}/files/"
+    url = f"{scheme}://{shown}:{port}/files/"
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise _no_address(f"{host} port {port}", error) from error
     server, guests = _Server(config, lambda: on_ready(url)), Guests()
     buffer = memoryview(bytearray(READ_BYTES))
     keep_freed_memory(KEPT_BYTES, blocks_up_to=4 * READ_BYTES)
     door = Door(listener, guests, lambda guest: _Protocol(config, server.server_state, guests, guest, buffer), context)
-    try:
-        async with asyncio.TaskGroup() as group:
-            flows = [group.create_task(door.run()), group.create_task(expire_now_and_then(depot))]
-            group.create_task(_end_on(stop, depot, server, flows))
-            try:
-                await server.serve(sockets=[])  # the door has the listener
-            finally:
-                stop.set()
-    finally:
-        listener.close()
+    async with asyncio.TaskGroup() as group:
+        flows = [group.create_task(door.run()), group.create_task(expire_now_and_then(depot))]
+        group.create_task(_end_on(stop, depot, server, flows))
+        try:
+            await server.serve(sockets=[])  # the door has the listener
+        finally:
+            stop.set()
 
 
 class _Server(uvicorn.Server):
@@ -177,9 +224,9 @@ async def _end_on(stop: asyncio.Event, depot: Depot, server: _Server, flows: Ite
     server.should_exit = True
 
 
-def _config(depot: Depot, tls: Tls | None) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     config = uvicorn.Config(
-        create_app(depot),
+        app,
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -195,6 +242,10 @@ def _config(depot: Depot, tls: Tls | None) -> uvicorn.Config:
         ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
         ssl_ciphers=_CIPHERS if tls else None,
     )
+    for file in (tls.certificate, tls.key, tls.client_ca) if tls else ():
+        if file is not None and not file.is_file():
+            hint = "Give PEM files that belong together and that this user can read."
+            raise DepotError(f"there is no file {file}, which is to be used for TLS", hint=hint)
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
@@ -205,10 +256,6 @@ def _config(depot: Depot, tls: Tls | None) -> uvicorn.Config:
     return config
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        hint = "Give --listen a free port on an address of this machine; port 0 picks one."
-        raise DepotError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
+def _no_address(where: str, error: Exception) -> DepotError:
+    hint = "Give --listen a free port on an address of this machine; port 0 picks one."
+    return DepotError(f"cannot listen on {where}: {error}", hint=hint)

@@ -48,6 +48,7 @@ def capabilities(depot: Depot) -> Response:
         "Tus-Version": VERSION,
         "Tus-Extension": _EXTENSIONS,
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+        "Dock-Announcements": "1",
     }
     if depot.max_size_bytes < MAX_LENGTH_BYTES:
         headers["Tus-Max-Size"] = str(depot.max_size_bytes)

@@ -35,7 +35,7 @@ from watchdog.observers import Observer
 from agent.core.clip import BayName
 from agent.devices.apart import run_apart
 from agent.devices.drivers.arrivals import ImportFolder, Sight
-from agent.devices.drivers.mounts import MOUNTINFO, Mount, read_mounts
+from agent.devices.drivers.mounts import MOUNTINFO, Mount, mounted_at, read_mounts
 from agent.ports import Docked
 
 if TYPE_CHECKING:
@@ -194,6 +194,11 @@ class FolderWatch:
         self._following: Future[None] | None = None
         self.set_bays(bays)
 
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """A folder has none of its own."""
+        return {}
+
     def set_bays(self, bays: Mapping[BayName, FolderBay]) -> None:
         """Take over a changed configuration; bays that stayed the same notice nothing."""
         for name in self._bays.keys() | bays.keys():
@@ -244,9 +249,9 @@ class FolderWatch:
         await asyncio.sleep(self._quiet_s)
 
     async def _look(self, bays: Mapping[BayName, FolderBay]) -> dict[BayName, Docked]:
-        mounts = {Path(os.fsdecode(mount.point)): mount for mount in read_mounts()}
+        mounts = read_mounts()
         for name, bay in bays.items():
-            mount = mounts.get(self._mount_points[name])
+            mount = mounted_at(os.fsencode(self._mount_points[name]), mounts)
             if bay.must_be_mount:
                 self._sights[name] = _see_mount(mount)
             elif name not in self._looks:

@@ -21,6 +21,8 @@ from pydantic import (
 
 from agent.core.path_pattern import compile_glob, compile_pattern
 from agent.core.profile import IDENTITY_GROUPS, NAME_GROUPS
+from agent.devices.profile_usb import UsbIdTable, UsbRulesTable
+from agent.devices.usb_policy import STORAGE
 
 _TIME_DIRECTIVES = frozenset("YymdjbBHIMSfp%")
 _PROBE = datetime(2003, 11, 27, 17, 48)  # noqa: DTZ001 - afternoon, no two fields alike, no seconds
@@ -66,7 +68,6 @@ GlobText = Annotated[str, AfterValidator(_check_glob)]
 MarkerText = Annotated[str, AfterValidator(_check_marker)]
 FileText = Annotated[str, AfterValidator(_check_file)]
 Suffix = Annotated[str, Field(pattern=r"^[^/]*\.[^/]+$", max_length=64)]
-HexId = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{4}$")]
 WipeRole = Literal["clip", "sidecar", "other"]  # what is ignored was never offloaded, so never wiped
 
 
@@ -85,18 +86,11 @@ class ProfileTable(Table):
     access: Literal["mass_storage", "mtp", "folder"]
 
 
-class UsbTable(Table):
-    """A USB id, four hexadecimal digits each."""
-
-    vendor: HexId
-    product: HexId
-
-
 class MatchTable(Table):
     """How a medium is recognised: all `paths` are there. Higher `priority` wins. `by_hand`: a person decides."""
 
     paths: list[MarkerText] = []
-    usb: list[UsbTable] = []
+    usb: list[UsbIdTable] = []
     label: str | None = Field(default=None, min_length=1, max_length=64)
     priority: int = 0
     by_hand: bool = False
@@ -173,7 +167,7 @@ class EventsTable(Table):
 class IdentityTable(Table):
     """Where the serial of the camera is read."""
 
-    source: Literal["file_name", "marker", "label", "none"] = "none"
+    source: Literal["file_name", "marker", "label", "usb", "none"] = "none"
     path: FileText | None = None
     pattern: str | None = None
 
@@ -250,6 +244,7 @@ class ProfileFile(Table):
     battery: BatteryTable = BatteryTable()
     firmware: FirmwareTable = FirmwareTable()
     power: PowerTable = PowerTable()
+    usb: UsbRulesTable = UsbRulesTable()
 
     @field_validator("identity")
     @classmethod
@@ -266,3 +261,15 @@ class ProfileFile(Table):
         if "sidecar" in wipe.roles and info.data.get("sidecars") == []:
             raise ValueError("roles names sidecar, but the profile has no [[sidecars]]")
         return wipe
+
+    @field_validator("usb")
+    @classmethod
+    def _shows_its_files(cls, usb: UsbRulesTable, info: ValidationInfo) -> UsbRulesTable:
+        profile: ProfileTable | None = info.data.get("profile")
+        if profile is not None and (usb.interfaces or usb.unlock):
+            needed = STORAGE.get(profile.access)
+            if needed is None:
+                raise ValueError("has no meaning for a folder, only with access mass_storage or mtp")
+            if usb.interfaces and not needed.intersection(usb.interfaces):
+                raise ValueError(f"interfaces lacks the one of the files: {' or '.join(sorted(needed))}")
+        return usb

@@ -14,10 +14,19 @@ from pydantic import ValidationError
 
 from agent.core import profile as core
 from agent.core.path_pattern import Glob, compile_glob, compile_pattern, folded
+from agent.core.sidecars import Events, SidecarRule
+from agent.core.upkeep import Upkeep
 from agent.devices.profile_tables import ProfileFile
+from agent.devices.profile_usb import UsbIdTable
+from agent.devices.table_mistake import reason_of
 
 FILE_MAX_BYTES = 64 * 1024
 """A profile is a page of text; more is a mistake."""
+USUAL_INTERFACES = {
+    core.Access.MASS_STORAGE: frozenset({"08:06:50", "08:06:62"}),
+    core.Access.MTP: frozenset({"06:01:01"}),
+}
+"""What a profile allows that says nothing about interfaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,10 @@ class ProfileProblem:
     file: str
     key: str
     reason: str
+
+    def __str__(self) -> str:
+        """As a person reads it; no colon stands for a key that there is none of."""
+        return ": ".join(part for part in (self.file, self.key, self.reason) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ def load_profiles(directory: Path, *, station_zone: ZoneInfo) -> LoadedProfiles:
     if not files:
         problems.append(ProfileProblem(str(directory), "", "no profiles (*.toml) in this directory"))
     for file in files:
-        outcome = _load_file(file, station_zone)
+        outcome = load_profile(file, station_zone)
         if not isinstance(outcome, core.Profile):
             problems.extend(outcome)
         elif outcome.name in found:
@@ -55,7 +68,8 @@ def load_profiles(directory: Path, *, station_zone: ZoneInfo) -> LoadedProfiles:
     return LoadedProfiles(tuple(found.values()), tuple(problems))
 
 
-def _load_file(file: Path, station_zone: ZoneInfo) -> core.Profile | list[ProfileProblem]:
+def load_profile(file: Path, station_zone: ZoneInfo) -> core.Profile | list[ProfileProblem]:
+    """Read one file; a profile, or everything that is wrong with it."""
     try:
         if file.is_fifo():  # would wait for a writer for ever
             return [ProfileProblem(str(file), "", "not a regular file")]
@@ -68,7 +82,7 @@ def _load_file(file: Path, station_zone: ZoneInfo) -> core.Profile | list[Profil
         return [ProfileProblem(str(file), "", f"cannot be read: {error.strerror}")]
     except ValidationError as error:
         return [
-            ProfileProblem(str(file), ".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))
+            ProfileProblem(str(file), ".".join(map(str, e["loc"])), reason_of(e, ProfileFile))
             for e in error.errors(include_url=False, include_input=False)
         ]
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, nested beyond reason
@@ -95,20 +109,21 @@ def _build(file: ProfileFile, station_zone: ZoneInfo) -> core.Profile:
         ignored=globs(file.ignored.globs) if file.ignored else (),
         grammar=_build_grammar(file, station_zone, fold=fold),
         sidecars=tuple(
-            core.SidecarRule(compile_glob(rule.glob, ignore_case=fold), suffix(rule.suffix)) for rule in file.sidecars
+            SidecarRule(compile_glob(rule.glob, ignore_case=fold), suffix(rule.suffix)) for rule in file.sidecars
         ),
-        events=core.Events(globs(file.events.paths), suffix(file.events.sidecar)),
+        events=Events(globs(file.events.paths), suffix(file.events.sidecar)),
         identity=_build_identity(file, fold=fold),
         wipe_roles=frozenset(core.Role(role) for role in file.wipe.roles),
         stall_s=file.reading.stall_s,
         upkeep=_build_upkeep(file),
+        usb=_build_usb(file),
     )
 
 
 def _build_match(file: ProfileFile, *, fold: bool) -> core.Match:
     # `/**` takes no component as well: a marker is met by itself and by anything below it.
     markers = tuple(compile_glob(f"{path}/**", ignore_case=fold) for path in file.match.paths)
-    usb = tuple(core.UsbId(int(usb.vendor, 16), int(usb.product, 16)) for usb in file.match.usb)
+    usb = tuple(map(_usb_id, file.match.usb))
     return core.Match(markers, usb, file.match.label, file.match.priority)
 
 
@@ -129,8 +144,8 @@ def _build_identity(file: ProfileFile, *, fold: bool) -> core.Identity:
     return core.Identity(core.IdentitySource(identity.source), _path(identity.path), pattern)
 
 
-def _build_upkeep(file: ProfileFile) -> core.Upkeep:
-    return core.Upkeep(
+def _build_upkeep(file: ProfileFile) -> Upkeep:
+    return Upkeep(
         may_set_clock=file.clock.settable,
         battery_path=_path(file.battery.path),
         firmware_version_path=_path(file.firmware.version_path),
@@ -138,6 +153,21 @@ def _build_upkeep(file: ProfileFile) -> core.Upkeep:
         may_cut_power=file.power.may_cut,
         power_owner=file.power.owner,
     )
+
+
+def _build_usb(file: ProfileFile) -> core.UsbRules:
+    access, usb, unlock = core.Access(file.profile.access), file.usb, None
+    if usb.unlock is not None:
+        said = usb.unlock
+        unlock = core.Unlock(
+            _usb_id(said), said.request_type, said.request, said.value, said.index, bytes.fromhex(said.data)
+        )
+    usual = USUAL_INTERFACES.get(access, frozenset())
+    return core.UsbRules(frozenset(usb.interfaces) if usb.interfaces else usual, unlock)
+
+
+def _usb_id(table: UsbIdTable) -> core.UsbId:
+    return core.UsbId(int(table.vendor, 16), int(table.product, 16))
 
 
 def _path(text: str | None) -> bytes | None:

@@ -107,6 +107,10 @@ class DurablePart:
         self._direct = False
         return os.write(fd, view)
 
+    def give_to(self, uid: int, gid: int) -> None:
+        """Let another user own it; before `publish`. Raises OSError."""
+        os.fchown(self._fd, uid, gid)
+
     def publish(self, target: Path, mode: int = 0o400) -> None:
         """Make the bytes durable under `target`, which must not exist.
 

@@ -40,6 +40,18 @@ class SideHash:
         self._busy = True
         self._given.put(block)
 
+    def update_here(self, block: memoryview) -> None:
+        """Take a block and hash it at once, in the caller's thread: that spends the least of the processor."""
+        self._settle()
+        self._hash.update(block)
+
+    def fork(self) -> "SideHash":
+        """Another one that goes on from here by itself."""
+        self._settle()
+        other = SideHash()
+        other._hash = self._hash.copy()
+        return other
+
     def hexdigest(self) -> str:
         """Wait for what is still being hashed; 64 lower-case hex digits of everything given."""
         self._settle()

@@ -93,6 +93,7 @@ class _Audit:
         self._rest()
         self._rows("clips", "Clip", questions.CLIPS)
         self._rows("receipts", "Receipt", questions.RECEIPTS)
+        self._rows("losses", "Loss", questions.LOSSES)
         self._rows("cameras", "Camera", questions.CAMERAS)
         self._rows("objects", "Object", questions.OBJECTS)
         for question, told in questions.DERIVED:
@@ -124,7 +125,7 @@ class _Audit:
 
     def _chain(self) -> None:
         """Every event follows from the one before, and its columns say what its line says."""
-        told = {"clip.listed": 0, "object.proved": 0}
+        told = {"clip.listed": 0, "object.proved": 0, "object.lost_by_store": 0}
         for seq, event, clip, line, digest, valid in self._pages(questions.EVENTS):
             if seq != self.events + 1:
                 raise _Fault(f"Custody event {self.events + 1} is missing.")
@@ -135,7 +136,8 @@ class _Audit:
             self.events, self.head = seq, digest
             if event in told:
                 told[event] += 1
-        for event, table in (("clip.listed", "clips"), ("object.proved", "receipts")):
+        tables = ("clips", "receipts", "losses")
+        for event, table in zip(told, tables, strict=True):
             rows = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
             if rows != told[event]:
                 raise _Fault(f"The custody log tells of {told[event]} {table}, the ledger has {rows}.")

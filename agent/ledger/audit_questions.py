@@ -19,6 +19,9 @@ SELECT id, CASE
   WHEN (SELECT iif(h.event = 'clip.held', json_extract(h.line, '$.note'), NULL) FROM events h
         WHERE h.clip = c.id AND h.event IN ('clip.held', 'clip.unheld') ORDER BY h.seq DESC LIMIT 1)
        IS NOT c.hold THEN 'hold'
+  WHEN (SELECT iif(h.event = 'clip.held_back', json_extract(h.line, '$.note'), NULL) FROM events h
+        WHERE h.clip = c.id AND h.event IN ('clip.held_back', 'clip.let_go') ORDER BY h.seq DESC LIMIT 1)
+       IS NOT c.held_back THEN 'holding back'
   WHEN EXISTS (SELECT 1 FROM events n WHERE n.clip = c.id AND n.seq > c.last_event
         AND json_extract(n.line, '$.custody') IS NOT NULL) THEN 'state'
   END AS wrong
@@ -38,6 +41,15 @@ SELECT r.sha256, CASE
   END AS wrong
 FROM receipts r LEFT JOIN events e ON e.seq = r.event
 WHERE r.rowid > ? AND r.rowid <= ? AND wrong IS NOT NULL ORDER BY r.rowid LIMIT 1
+"""
+
+LOSSES = """
+SELECT l.sha256, CASE
+  WHEN e.event IS NOT 'object.lost_by_store' OR json_extract(e.line, '$.sha256') IS NOT l.sha256 THEN 'event'
+  WHEN json_extract(e.line, '$.store') IS NOT l.store OR json_extract(e.line, '$.place') IS NOT l.place THEN 'store'
+  END AS wrong
+FROM losses l LEFT JOIN events e ON e.seq = l.event
+WHERE l.rowid > ? AND l.rowid <= ? AND wrong IS NOT NULL ORDER BY l.rowid LIMIT 1
 """
 
 DECISIONS = """
@@ -123,13 +135,19 @@ REFERENCES = """SELECT "table" || ', to ' || parent FROM pragma_foreign_key_chec
 QUEUE = """
 SELECT owing, queued, rows FROM (
   SELECT count(*) AS owing, count(u.sha256) AS queued, (SELECT count(*) FROM uploads) AS rows
-  FROM owed o LEFT JOIN uploads u ON u.sha256 = o.sha256 AND u.store = o.store)
+  FROM owed o LEFT JOIN uploads u ON u.sha256 = o.sha256 AND u.store = o.store AND u.held = o.held)
 WHERE owing <> queued OR owing <> rows
+"""
+PAUSES = """
+SELECT nullif(p.store, '') FROM upload_pauses p LEFT JOIN events e ON e.seq = p.event
+WHERE e.event IS NOT 'queue.paused' OR json_extract(e.line, '$.store') IS NOT nullif(p.store, '')
+  OR json_extract(e.line, '$.actor') IS NOT p.actor OR json_extract(e.line, '$.reason') IS NOT p.reason LIMIT 1
 """
 DERIVED = (
     (CAMERAS_KNOWN, "The custody log tells of a camera that the ledger does not have:"),
     (REFERENCES, "A row points to nothing: in table"),
     (TALLIES, "The tally of clips is wrong for camera"),
     (SPOOL_TALLY, "The tally of the spool is wrong; objects in it are"),
+    (PAUSES, "A pause of uploads is not what the custody log says, of store"),
     (QUEUE, "The upload queue does not hold what is owed to the stores; owed are"),
 )

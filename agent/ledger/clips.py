@@ -9,12 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.core.clip import COPY_MOVES, MOVES, CameraId, Clip, ClipId, Copy, Custody, Entry, SessionId
+from agent.core.clip_name import NAMED_MOST, clip_meant
 from agent.core.custody import JsonValue
 from agent.core.errors import IllegalMove
 from agent.core.object import Digest
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
+
+_AFTER_ALL = "\U0010ffff"
+"""Put behind the beginning of an id, it comes after every id that begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,16 @@ class ListingCount:
     known: int = 0
     gone: int = 0
     missing: int = 0
-    left: int = 0  # files that no rule of the profile names
-    left_media: int = 0  # of these, those that look like footage
+    left: int = 0  # files that no rule of the profile names and that do not look like footage
+    left_media: int = 0  # those that look like footage
     refused: dict[str, int] = field(default_factory=dict)  # not regular files and the like, by reason
+    names: list[str] = field(default_factory=list)  # the first of `uncopied`, each on one line
+    left_names: list[str] = field(default_factory=list)  # the first of `left`, likewise
+
+    @property
+    def uncopied(self) -> int:
+        """How many things aboard somebody should look at, since they are no clips to us."""
+        return self.left_media + sum(self.refused.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,13 @@ def get(tx: Tx, clip: ClipId) -> Clip:
     if row is None:
         raise IllegalMove(f"The ledger knows no clip {clip}.")
     return clip_of(row)
+
+
+def named(tx: Tx, wanted: str) -> ClipId:
+    """Find the clip whose id is `wanted`, or begins so. Raises ActionRefused unless that is exactly one clip."""
+    sql = "SELECT id FROM clips WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
+    rows = tx.conn.execute(sql, (wanted, wanted + _AFTER_ALL, NAMED_MOST + 1)).fetchall()
+    return clip_meant(wanted, [row[0] for row in rows], by="The ledger")
 
 
 def move(tx: Tx, recorder: Recorder, was: Clip, change: Move) -> Clip:
@@ -177,13 +195,14 @@ def hold(tx: Tx, recorder: Recorder, clip: ClipId, note: str) -> Clip:
     return found
 
 
-def unhold(tx: Tx, recorder: Recorder, clip: ClipId, note: str) -> None:
+def unhold(tx: Tx, recorder: Recorder, clip: ClipId, note: str) -> Clip:
     """End a hold. Raises IllegalMove when there is none."""
     found = get(tx, clip)
     if found.hold is None:
         raise IllegalMove(f"Clip {clip} is not on hold.")
     recorder.record(tx, "clip.unheld", {"note": note}, clip=clip, camera=found.camera)
     tx.conn.execute("UPDATE clips SET hold = NULL WHERE id = ?", (clip,))
+    return found
 
 
 def _find(tx: Tx, camera: CameraId, entry: Entry) -> Clip | None:

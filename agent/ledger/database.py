@@ -119,14 +119,43 @@ class Database:
         self._lock_fd = -1
 
 
+def refuse_busy(path: Path) -> None:
+    """Tell whether another process has the ledger at `path`, without touching it. Raises LedgerBusy, OSError."""
+    try:
+        fd = os.open(path.with_suffix(".lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        _take(fd, path.parent)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def sole_owner(path: Path) -> Iterator[None]:
+    """Hold the lock of the ledger at `path` without opening it. Raises LedgerBusy, OSError."""
+    fd = _lock(path.with_suffix(".lock"))
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
 def _lock(path: Path) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _take(fd, path.parent)
+    except LedgerBusy:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _take(fd: int, folder: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        os.close(fd)
-        raise LedgerBusy(f"The ledger in {path.parent} is in use by another process.") from error
-    return fd
+        raise LedgerBusy(f"The ledger in {folder} is in use by another process.") from error
 
 
 def _connect(path: Path) -> Connection:

@@ -71,6 +71,12 @@ def damaged(tx: Tx, recorder: Recorder, found: str) -> None:
     _raise(tx, DAMAGED, found)
 
 
+def restored(tx: Tx, recorder: Recorder, made_at: str, head: str) -> None:
+    """Begin a ledger that comes from a backup: in doubt, until a person takes it over."""
+    recorder.record(tx, "ledger.restored", {"made_at": made_at, "head": head})
+    _raise(tx, ROLLED_BACK, f"The ledger was restored from a backup of {made_at}.")
+
+
 def accept(tx: Tx, recorder: Recorder, actor: str, reason: str) -> None:
     """A person takes over a ledger that was rolled back. Raises IllegalMove when it was not."""
     if ROLLED_BACK not in doubts(tx):

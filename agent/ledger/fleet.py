@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.core.clip import BayName, CameraId, Clip, ClipId, Copy, Custody, SessionId
+from agent.core.clip import DOUBLE, BayName, CameraId, Clip, ClipId, Copy, Custody, SessionId
 from agent.core.custody import JsonValue
 from agent.core.errors import IllegalMove
 from agent.ledger.custody import Recorder, to_us
@@ -63,6 +63,24 @@ def see_camera(
     return _must(tx, ident)
 
 
+def seizure(tx: Tx, serial: CameraId) -> CameraRow | None:
+    """A seized camera that shows this serial, by whatever name it was docked; None when there is none.
+
+    Of two cameras with one serial nobody knows which of them a person meant.
+    """
+    row = tx.conn.execute(
+        "SELECT id, profile, claimed_by, seized_by, seized_reason FROM cameras"
+        " WHERE seized_by IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 1",
+        (serial, serial + DOUBLE, serial + chr(ord(DOUBLE) + 1)),
+    ).fetchone()
+    return None if row is None else CameraRow(CameraId(row[0]), *row[1:])
+
+
+def any_seized(tx: Tx) -> bool:
+    """Whether any camera at all is seized."""
+    return tx.conn.execute("SELECT 1 FROM cameras WHERE seized_by IS NOT NULL LIMIT 1").fetchone() is not None
+
+
 def docked_before(tx: Tx, ident: CameraId) -> bool:
     """Whether a camera with this serial was ever in a bay of this station."""
     return tx.conn.execute("SELECT 1 FROM sessions WHERE camera = ? LIMIT 1", (ident,)).fetchone() is not None
@@ -98,7 +116,8 @@ def release(tx: Tx, recorder: Recorder, ident: CameraId, actor: str, reason: str
 def _must(tx: Tx, ident: CameraId) -> CameraRow:
     row = camera(tx, ident)
     if row is None:
-        raise IllegalMove(f"The ledger knows no camera {ident!r}.")
+        hint = "It has to be docked here once. To vouch for it before: `dock-agent bays enrol`."
+        raise IllegalMove(f"The ledger knows no camera {ident!r}.", hint=hint)
     return row
 
 
@@ -166,15 +185,17 @@ def clips_aboard(tx: Tx, ident: CameraId, custody: Custody, limit: int, most_byt
     return [clip_of(row) for row in tx.conn.execute(sql, (ident, custody, most_bytes, limit))]
 
 
-def clips_to_wipe(tx: Tx, ident: CameraId, roles: Iterable[str], limit: int) -> list[Clip]:
-    """Confirmed clips still aboard, of these roles, that nobody holds: role by role, oldest first."""
+def clips_to_wipe(tx: Tx, ident: CameraId, roles: Iterable[str], limit: int, after: Clip | None = None) -> list[Clip]:
+    """Confirmed clips aboard, of these roles, that nobody holds: role by role, oldest first, from behind `after`."""
     sql = (
         f"SELECT {CLIP_COLUMNS} FROM clips WHERE camera = ? AND role = ? AND custody = 'confirmed'"  # noqa: S608
-        " AND copy = 'present' AND hold IS NULL ORDER BY number LIMIT ?"
+        " AND copy = 'present' AND hold IS NULL"
+        " AND number > coalesce((SELECT number FROM clips WHERE id = ?), 0) ORDER BY number LIMIT ?"
     )
     found: list[Clip] = []
-    for role in sorted(roles):
-        found += [clip_of(row) for row in tx.conn.execute(sql, (ident, role, limit - len(found)))]
+    for role in sorted(role for role in roles if after is None or role >= after.role):
+        behind = after.id if after is not None and role == after.role else None
+        found += [clip_of(row) for row in tx.conn.execute(sql, (ident, role, behind, limit - len(found)))]
     return found
 
 

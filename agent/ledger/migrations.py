@@ -22,6 +22,11 @@ def schema_files() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def newest_schema() -> int:
+    """The newest schema that this agent knows."""
+    return schema_files()[-1][0]
+
+
 def statements(text: str) -> Iterator[str]:
     """Split SQL text into statements; triggers with inner semicolons stay whole."""
     gathered = ""

@@ -1,17 +1,18 @@
 """Objects and receipts in the ledger: what the spool holds and what stores have proved about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.core.clip import Clip, ClipId, Copy, Custody
+from agent.core.clip import BayName, CameraId, Clip, ClipId, Copy, Custody
 from agent.core.object import Digest, Receipt
 from agent.ledger import clips
 from agent.ledger.clips import Move
 from agent.ledger.custody import Recorder, from_us, to_us
 from agent.ledger.database import Tx
 from agent.ledger.rows import CLIP_COLUMNS, RECEIPT_COLUMNS, clip_of, receipt_of
-from agent.ports import StorePolicy
+from agent.ports import ClipLabel, StorePolicy
 
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SPOOL_STRIKES = 3
 """Copies of one clip that the spool does not keep before a person is asked to look at its disk."""
 PURGE_PAGE = 500
+LABELS_MOST = 100
 FIRST_PAGE: tuple[int, str] | None = (-1 << 63, "")
 
 
@@ -56,6 +58,19 @@ def spooled(tx: Tx, recorder: Recorder, clip: Clip, sha256: Digest, size_bytes: 
     )
     move = Move("clip.spooled", custody=Custody.SPOOLED, sha256=sha256, read_in=clip.session, fields={"bay": bay})
     return clips.move(tx, recorder, clip, move)
+
+
+def brought_back(tx: Tx, recorder: Recorder, clip: Clip, size_bytes: int, bay: str) -> Clip:
+    """Record that the spool has the bytes of a confirmed clip again, because a store lost them; it stays confirmed.
+
+    As with a new sighting, every store is asked anew.
+    """
+    tx.conn.execute(
+        "UPDATE objects SET spool = 'present', fault = NULL, confirmed_us = NULL,"
+        " spooled_event = (SELECT max(seq) FROM events) WHERE sha256 = ? AND size_bytes = ?",
+        (clip.sha256, size_bytes),
+    )
+    return clips.move(tx, recorder, clip, Move("clip.spooled", read_in=clip.session, fields={"bay": bay}))
 
 
 def confirm(tx: Tx, recorder: Recorder, sha256: Digest) -> list[Clip]:
@@ -156,9 +171,13 @@ def _give_up(tx: Tx, recorder: Recorder, clip: Clip, reason: str, disk: str) -> 
     return clips.move(tx, recorder, clip, Move("clip.quarantined", custody=Custody.QUARANTINED, problem=problem))
 
 
-def purged(tx: Tx, recorder: Recorder, sha256: Digest) -> None:
-    """Record that the spool's copy may be destroyed; the triggers check that every clip is confirmed."""
-    recorder.record(tx, "object.purged", {"sha256": sha256})
+def purged(tx: Tx, recorder: Recorder, sha256: Digest, unasked: Sequence[str] = ()) -> None:
+    """Record that the spool's copy may be destroyed; the triggers check that every clip is confirmed.
+
+    `unasked` are stores that did not answer whether they still have it.
+    """
+    fields: dict[str, JsonValue] = {"sha256": sha256}
+    recorder.record(tx, "object.purged", fields | {"unasked": list(unasked)} if unasked else fields)
     tx.conn.execute("UPDATE objects SET spool = 'absent' WHERE sha256 = ?", (sha256,))
 
 
@@ -213,11 +232,14 @@ def purge_candidates(tx: Tx, before: datetime, after: tuple[int, str]) -> PurgeP
     return PurgePage(candidates, (rows[-1][1], rows[-1][0]) if len(rows) == PURGE_PAGE else None)
 
 
-def first_clip(tx: Tx, sha256: Digest) -> tuple[ClipId, str, str | None, str | None, str | None]:
-    """The oldest sighting's id, bay, claimed times and officer: what the store files the object under."""
-    row = tx.conn.execute(
-        "SELECT c.id, s.bay, c.started_at, c.ended_at, c.officer FROM clips c JOIN sessions s ON s.id = c.session"
-        " WHERE c.sha256 = ? ORDER BY c.number LIMIT 1",
-        (sha256,),
-    ).fetchone()
-    return (ClipId(row[0]), row[1], row[2], row[3], row[4])
+def labels(tx: Tx, sha256: Digest, station: str) -> list[ClipLabel]:
+    """What a store files an object under: its oldest sighting, and the first LABELS_MOST that came later."""
+    rows = tx.conn.execute(
+        "SELECT c.id, c.camera, s.bay, c.path, c.role, c.event, c.started_at, c.ended_at, c.officer"
+        " FROM clips c JOIN sessions s ON s.id = c.session WHERE c.sha256 = ? ORDER BY c.number LIMIT ?",
+        (sha256, 1 + LABELS_MOST),
+    )
+    return [
+        ClipLabel(ClipId(ident), CameraId(camera), BayName(bay), station, bytes(path), role, bool(event), *claims)
+        for ident, camera, bay, path, role, event, *claims in rows
+    ]

@@ -8,7 +8,7 @@ from agent.ledger.custody import from_us
 
 CLIP_COLUMNS = (
     "id, camera, session, path, size_bytes, mtime_ns, role, event, requested, custody, copy, sha256, hold, problem,"
-    " read_in, looked_in, unlinked_in"
+    " read_in, looked_in, unlinked_in, held_back"
 )
 
 
@@ -32,6 +32,7 @@ def clip_of(row: tuple[Any, ...]) -> Clip:
         read,
         looked,
         unlinked,
+        held_back,
     ) = row
     return Clip(
         id=ClipId(ident),
@@ -49,6 +50,7 @@ def clip_of(row: tuple[Any, ...]) -> Clip:
         read_in=None if read is None else SessionId(read),
         looked_in=None if looked is None else SessionId(looked),
         unlinked_in=None if unlinked is None else SessionId(unlinked),
+        held_back=held_back,
     )
 
 

@@ -15,6 +15,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from agent.core.amount import shown_bytes
 from agent.core.errors import ClipTooLarge, SpoolCorrupt, SpoolError, SpoolFull, SpoolUnsafe
 from agent.core.object import Digest
 from agent.files.durable import BlockReader, DurablePart, make_directory, sync_directory
@@ -79,11 +80,13 @@ class Spool:
         space = os.statvfs(self.root)
         whole = space.f_blocks * space.f_frsize
         if size_bytes > whole:
-            raise ClipTooLarge(f"The clip claims {size_bytes:,} bytes, the spool's whole disk has {whole:,}.")
+            claimed, there = shown_bytes(size_bytes), shown_bytes(whole)
+            raise ClipTooLarge(f"The clip claims {claimed}, the spool's whole disk has {there}.")
         with self._lock:
             free = self._free_bytes()
             if size_bytes > free:
-                raise SpoolFull(f"The spool has room for {max(free, 0):,} bytes, the clip needs {size_bytes:,}.")
+                room, needed = shown_bytes(max(free, 0)), shown_bytes(size_bytes)
+                raise SpoolFull(f"The spool has room for {room}, the clip needs {needed}.")
             self._expected += size_bytes
         try:
             name = f"{secrets.token_hex(8)}.part"

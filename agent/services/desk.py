@@ -6,13 +6,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from agent.core.queue_policy import Waiting
-from agent.ledger import uploads
+from agent.ledger.upload_orders import EVERY_STORE
 from agent.ports import JsonObject, StorePolicy
-from agent.services import views
+from agent.services import patrol, views
 from agent.services.actions import Actions
+from agent.services.announcer import Announcer
+from agent.services.drain import Drain
 from agent.services.handover import hand_over
 from agent.services.kit import Kit
+from agent.services.queue_view import ROWS, QueueView, paused_words
 from agent.services.station import Station
 from agent.services.uploader import Uploader
 
@@ -26,7 +28,7 @@ _LIMIT_CAP = 10_000
 class Desk:
     """Built by the app around the running flows."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the app builds it once, from all there is
         self,
         kit: Kit,
         station: Station,
@@ -35,20 +37,34 @@ class Desk:
         version: str,
         bay_names: Callable[[], list[str]],
         notices: list[str],
+        announcer: Announcer | None = None,
     ) -> None:
-        """`notices`: what start-up found and a person should read."""
+        """`notices`: what start-up found and a person should read; without `announcer` nothing is announced."""
         self._kit, self._station, self._uploader = kit, station, uploader
+        self._announcer = announcer or Announcer(kit, uploader)
         self._version, self._bay_names, self._notices = version, bay_names, notices
-        self._actions = Actions(kit, station, uploader)
+        self._queue = QueueView(kit, uploader)
+        self.drain = Drain(kit, station, uploader)
+        self._actions = Actions(kit, station, uploader, bay_names, self.drain)
         self.act = self._actions.act
+        self.told: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
+        """Problems and notices about the stores' probes and certificates; blocks on small files."""
 
     async def station(self) -> JsonObject:
         """Everything about the station as a whole."""
         settings = self._kit.settings
         numbers, doubts = await self._kit.ledger(lambda tx, _: (views.totals(tx), views.ledger_notices(tx)))
         space = await self._kit.on_disk(lambda: os.statvfs(self._kit.spool.root))
+        told, _ = await self._kit.on_disk(self.told)
         states = await self._store_states()
-        stores: list[JsonValue] = [self._store_view(s, states[s.name]) for s in settings.stores]
+        queue, stopped, waits = await self._queue.summary()
+        announced = await self._announcer.views()
+        stores: list[JsonValue] = [
+            self._store_view(s, states[s.name])
+            | {"announcements": announced.get(s.name)}
+            | {"paused": None if (by := stopped.get(s.name) or stopped.get(EVERY_STORE)) is None else by.reason}
+            for s in settings.stores
+        ]
         return {
             "station": settings.station,
             "version": self._version,
@@ -62,7 +78,18 @@ class Desk:
                 "reserve_bytes": self._kit.spool.reserve_bytes,
             },
             "uploading": len(self._uploader.running),
-            "notices": [*doubts, *self._notices],
+            "bandwidth": self._kit.bandwidth.view(self._kit.recorder.clock()),
+            "queue": queue,
+            "drain": self.drain.view(),
+            "notices": [
+                *self.drain.told(),
+                *doubts,
+                *waits,
+                *told,
+                *await patrol.told(self._kit),
+                *self._asides(),
+                *self._notices,
+            ],
         }
 
     async def _store_states(self) -> dict[str, tuple[int, str | None]]:
@@ -87,6 +114,8 @@ class Desk:
             "place": policy.place,
             "problem": problem,
             "failures": failures,
+            "bandwidth": self._kit.bandwidth.store_view(policy.name, self._kit.recorder.clock()),
+            "yielding": self._kit.bandwidth.line_view(policy.name),
         }
 
     async def bays(self) -> list[JsonObject]:
@@ -100,40 +129,9 @@ class Desk:
         capped = max(1, min(limit, _LIMIT_CAP))
         return await self._kit.ledger(lambda tx, _: views.clip_views(tx, camera, custody, capped))
 
-    async def queue(self) -> list[JsonObject]:
-        """Running uploads first, then what waits, in turn."""
-        problems = await self._kit.ledger(lambda tx, _: views.upload_problems(tx))
-        running = list(self._uploader.running.values())
-        rows: list[JsonObject] = [
-            self._upload_view(r.waiting, "uploading", problems) | {"sent_bytes": r.transfer.sent_bytes} for r in running
-        ]
-        waiting: list[Waiting] = []
-        for store in self._kit.settings.stores:
-            waiting += await self._kit.ledger(lambda tx, _, s=store.name: uploads.waiting(tx, s, 1000))  # type: ignore[misc]
-        busy = {(r.waiting.sha256, r.waiting.store) for r in running}
-        rest = [w for w in waiting if (w.sha256, w.store) not in busy]
-        rows += [self._upload_view(w, "waiting", problems) for w in views.in_turn(rest, self._uploader.served)]
-        shown = busy | {(w.sha256, w.store) for w in rest}
-        rows += [
-            {"sha256": sha256, "store": store, "state": "paused", **problem}
-            for (sha256, store), problem in problems.items()
-            if (sha256, store) not in shown
-        ]
-        return rows
-
-    def _upload_view(self, w: Waiting, state: str, problems: dict[tuple[str, str], JsonObject]) -> JsonObject:
-        pause = self._uploader.pauses.get(w.store)
-        known = problems.get((w.sha256, w.store), {})
-        return {
-            "sha256": w.sha256,
-            "store": w.store,
-            "camera": w.camera,
-            "urgent": w.urgent,
-            "size": w.size_bytes,
-            "state": state,
-            "attempts": known.get("attempts", 0),
-            "problem": known.get("problem") or (pause.problem if pause else None),
-        }
+    async def queue(self, *, limit: int = ROWS) -> list[JsonObject]:
+        """Running uploads first, then what waits in turn, then what waits for something else."""
+        return await self._queue.rows(limit)
 
     async def events(self, *, after: int, limit: int) -> list[JsonObject]:
         """Custody events as objects, for reading; `custody_lines` is what can be verified."""
@@ -148,10 +146,22 @@ class Desk:
         """What a person should look at."""
         states = await self._store_states()
         problems = [f"store {name}: {problem}" for name, (_, problem) in states.items() if problem]
+        _, stopped, _ = await self._queue.summary()
+        problems += [paused_words(store, by) for store, by in stopped.items()]
         problems += [f"bay {b}: {s.problem}" for b, s in self._station.slots.items() if s.faulted and s.problem]
+        waiting = {b: s.session.standing.problem for b, s in self._station.slots.items()}
+        problems += [f"bay {b}: {problem}" for b, problem in waiting.items() if problem]
+        problems += [f"{'' if name == 'dock' else 'bay '}{name}: {text}" for name, text in self._station.noticed()]
         problems += await self._kit.ledger(lambda tx, _: views.ledger_notices(tx))
-        kept: list[JsonValue] = [*problems, *self._notices]
+        problems += [*await patrol.told(self._kit), *self.drain.told()]
+        told, worth_knowing = await self._kit.on_disk(self.told)
+        problems += told
+        kept: list[JsonValue] = [*problems, *self._asides(), *self._notices, *worth_knowing]
         return {"ok": not problems, "problems": kept}
+
+    def _asides(self) -> list[str]:
+        """What is worth knowing and stops nothing."""
+        return [*self._announcer.told(), *patrol.kept_words(self._kit)]
 
     async def changes(self) -> AsyncIterator[None]:
         """Yield at once, then after each change, at most four times a second."""

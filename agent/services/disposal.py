@@ -4,7 +4,6 @@ Order for a wipe: everything else allows it, then the camera's own bytes are rea
 intent, then the window, then a fresh listing. Only that listing makes a copy `gone`.
 """
 
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,38 +12,24 @@ from datetime import timedelta
 import structlog
 
 from agent.core.clip import Clip, ClipId, Copy, Entry, SessionId
-from agent.core.disposal_policy import Allow, CopyFacts, PurgeFacts, Refuse, may_purge, may_wipe
+from agent.core.disposal_policy import Allow, PurgeFacts, Refuse, may_purge
 from agent.core.errors import ClipChanged, ClipUnreadable, LedgerFull, MediumReadOnly, SpoolError
 from agent.core.object import Digest
-from agent.core.profile import Role
-from agent.ledger import clips, doubts, fleet, objects
+from agent.ledger import clips, doubts, objects
 from agent.ledger.clips import Move
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
+from agent.ledger.objects import PurgePage
 from agent.ports import Camera, Mark, Wiper
-from agent.services.identity import Identified, is_vouched_for
+from agent.services.clearance import Clearance
+from agent.services.identity import Identified
 from agent.services.interlock import Interlock
 from agent.services.kit import Kit
+from agent.services.last_look import read_digest
 from agent.services.listing import take_listing
-from agent.services.presence import Presence
+from agent.services.patrol import Patrol, Word, is_enough, proving
 
 log = structlog.get_logger()
-
-BATCH_CLIPS = 2048
-BATCH_BYTES = 2 << 30
-"""What is looked at before a window opens. The window itself only unlinks, so that a release waits seconds."""
-CAMERA_REFUSALS = frozenset(
-    {
-        "wiping_off",
-        "camera_seized",
-        "camera_unclaimed",
-        "serial_on_two_bays",
-        doubts.UNAUDITED,
-        doubts.DAMAGED,
-        doubts.ROLLED_BACK,
-    }
-)
-"""Reasons that hold for every clip of a camera alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +45,32 @@ class Look:
 class Disposal:
     """Clears one docked camera of what is provably safe elsewhere."""
 
-    def __init__(
-        self, kit: Kit, presence: Presence, interlock: Interlock, identified: Identified, doubtful: set[ClipId]
-    ) -> None:
-        """Work on the camera that `identified` names.
-
-        `doubtful` is shared with the session: clips that could not be read again in it, never wiped in it.
-        """
+    def __init__(self, kit: Kit, interlock: Interlock, identified: Identified, clearance: Clearance) -> None:
+        """Work on the camera that `identified` names, as far as its `clearance` goes."""
         self._kit = kit
-        self._presence = presence
         self._interlock = interlock
         self._identified = identified
-        self.refused: dict[str, int] = {}  # reasons of the last decision round, with counts
-        self.doubtful = doubtful
-        self._halted: str | None = None  # why nothing more is wiped in this session
+        self._clearance = clearance
+        self.doubtful = clearance.doubtful
 
     async def clear(self, camera: Camera, session: SessionId, begin: Callable[[], None]) -> int:
         """Wipe one batch of confirmed clips; returns how many copies are gone now. Raises CameraError.
 
-        `begin` is called once there is something to look at and wipe.
+        `begin` is called once there is something to look at and wipe. When none of a batch can be wiped after all,
+        the next one has its turn.
         """
         wiper = camera.wiper
         if wiper is None:
-            self._halted = "cannot_wipe"
-        candidates = await self._kit.ledger(self._candidates)
-        if wiper is None or not candidates:
-            return 0
-        begin()
-        intended = [look for clip in candidates if (look := await self._look_and_intend(camera, clip, session))]
-        if not intended:
-            return 0
+            self._clearance.halted = "cannot_wipe"
+        while (candidates := await self._clearance.choose()) and wiper is not None:
+            begin()
+            await camera.renew()  # the last look is at the medium, not at what was read from it before
+            looks = [await self._look_and_intend(camera, clip, session) for clip in candidates]
+            if intended := [look for look in looks if look is not None]:
+                return await self._wipe_and_list(camera, wiper, intended, session)
+        return 0
+
+    async def _wipe_and_list(self, camera: Camera, wiper: Wiper, intended: list[Look], session: SessionId) -> int:
         await self._kit.bear_witness()  # a ledger restored from before these intents will be known as such
         async with self._interlock.window():
             self._kit.change.ring()
@@ -98,63 +79,15 @@ class Disposal:
         self._kit.ring()
         return count.gone
 
-    def _candidates(self, tx: Tx, _: Recorder) -> list[Clip]:
-        """Confirmed clips whose wipe nothing forbids but the look that is still to come."""
-        ident, roles = self._identified.camera, self._identified.profile.wipe_roles
-        if self._halted is not None:
-            self.refused = {self._halted: fleet.aboard(tx, ident).confirmed}
-            return []
-        self.refused = fleet.not_for_wiping(tx, ident, roles)
-        found: list[Clip] = []
-        for clip in fleet.clips_to_wipe(tx, ident, roles, BATCH_CLIPS + len(self.doubtful)):
-            if clip.id in self.doubtful:
-                self._refuse("not_looked_at")
-                continue
-            decision = self._decide(tx, clip, None)
-            if isinstance(decision, Allow) or decision.reason == "not_looked_at":
-                found.append(clip)
-            elif decision.reason in CAMERA_REFUSALS:
-                self.refused = {decision.reason: fleet.aboard(tx, ident).confirmed}
-                return []
-            else:
-                self._refuse(decision.reason)
-            if sum(c.entry.size_bytes for c in found) >= BATCH_BYTES:
-                break
-        return found
-
-    def _refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
     async def _still_allowed(self, look: Look) -> bool:
         """Ask everything again just before the unlink: a decision of a person or the operator may have come since."""
 
         def ask(tx: Tx, _: Recorder) -> bool:
             now = clips.get(tx, look.clip)
             as_before = replace(now, copy=Copy.PRESENT) if now.copy is Copy.WIPE_INTENDED else now
-            return isinstance(self._decide(tx, as_before, look.sha256), Allow)
+            return isinstance(self._clearance.decide(tx, as_before, look.sha256), Allow)
 
         return await self._kit.ledger(ask)
-
-    def _decide(self, tx: Tx, clip: Clip, look: Digest | None) -> Allow | Refuse:
-        row = fleet.camera(tx, clip.camera)
-        facts = CopyFacts(
-            wiping_enabled=self._kit.settings.wiping,
-            role_may_be_wiped=Role(clip.role) in self._identified.profile.wipe_roles,
-            camera_seized=row is None or row.seized_by is not None,
-            camera_claimed=row is not None and is_vouched_for(self._kit.settings, self._identified, row),
-            serial_on_two_bays=self._presence.is_double(self._identified.serial),
-            custody=clip.custody,
-            copy=clip.copy,
-            hold=clip.hold,
-            sha256=clip.sha256,
-            size_bytes=clip.entry.size_bytes,
-            doubt=next(iter(doubts.doubts(tx)), None),
-            last_look=look,
-        )
-        kept = objects.receipts(tx, clip.sha256) if clip.sha256 else []
-        stores = self._kit.stores
-        receipts = [r for r in kept if r.store in stores and stores[r.store].still_proves(r)]
-        return may_wipe(facts, receipts, self._kit.settings.proof)
 
     async def _look_and_intend(self, camera: Camera, clip: Clip, session: SessionId) -> Look | None:
         """Read the camera's own bytes once more and, when they are the confirmed ones, record the intent."""
@@ -166,7 +99,7 @@ class Disposal:
 
         def intend(tx: Tx, recorder: Recorder) -> bool:
             now = clips.get(tx, clip.id)
-            decision = self._decide(tx, now, sha256)
+            decision = self._clearance.decide(tx, now, sha256)
             if decision == Refuse("camera_bytes_differ"):
                 clips.replace_sighting(tx, recorder, now, sha256)
             if not isinstance(decision, Allow):
@@ -181,7 +114,7 @@ class Disposal:
         try:
             await self._wipe(wiper, intended, session)
         except MediumReadOnly:
-            self._halted = "read_only"  # until the next docking; the fresh listing settles the intents
+            self._clearance.halted = "read_only"  # until the next docking; the fresh listing settles the intents
 
     async def _wipe(self, wiper: Wiper, intended: list[Look], session: SessionId) -> None:
         await wiper.open_window()
@@ -201,74 +134,96 @@ class Disposal:
         await self._kit.ledger(lambda tx, rec: clips.unlinked(tx, rec, look.clip, session))
 
 
-async def read_digest(camera: Camera, entry: Entry) -> tuple[Digest, Mark] | None:
-    """Hash the medium's own bytes, not cached pages; None when the file is no longer as it was listed.
-
-    The mark names the very file that was read.
-    """
-    digest = hashlib.sha256()
-    try:
-        mark = await camera.read(entry, digest.update, fresh=True)
-    except ClipUnreadable:
-        return None
-    return Digest(digest.hexdigest()), mark
-
-
-async def purge_spool(kit: Kit) -> int:
+async def purge_spool(kit: Kit, *, room_wanted: bool = False) -> int:
     """Destroy spool copies whose hold time is over; returns how many. The ledger knows before the disk does.
 
-    What an earlier round or run recorded as purged and did not destroy comes first. Raises LedgerError.
+    What an earlier round or run recorded as purged and did not destroy comes first. Every store is asked once more
+    whether it has what it proved; one that does not answer keeps the copies here. Where clips wait for their room it
+    keeps only those of an earlier round or run. Raises LedgerError.
     """
     keep_for = timedelta(seconds=kit.settings.keep_s)
+    patrol = Patrol(kit)
 
-    def choose(tx: Tx, recorder: Recorder, after: tuple[int, str]) -> tuple[list[Digest], tuple[int, str] | None]:
+    def look(tx: Tx, after: tuple[int, str]) -> PurgePage:
         now = kit.hold_clock.now(keep_for)
         page = objects.purge_candidates(tx, now - keep_for, after)
         # The query has left out what may not go; the policy is asked all the same, and the triggers once more.
-        chosen = [sha for sha, at in page.candidates if _may_purge(tx, sha, now - at, keep_for)]
-        for sha256 in chosen:
-            objects.purged(tx, recorder, sha256)
-        kit.purges.update(chosen)  # before the commit, whose end may stay unknown: `_destroy` asks the ledger again
-        return chosen, page.after
+        allowed = [(sha, at) for sha, at in page.candidates if _may_purge(patrol, tx, sha, now - at, keep_for)]
+        return replace(page, candidates=allowed)
 
-    left = sorted(kit.purges)
-    purged = 0
-    for start in range(0, len(left), objects.PURGE_PAGE):
-        purged += await _destroy(kit, left[start : start + objects.PURGE_PAGE])
+    def choose(tx: Tx, recorder: Recorder, after: tuple[int, str], may_go: dict[Digest, Word]) -> list[Digest]:
+        chosen = [sha for sha, _ in look(tx, after).candidates if sha in may_go]
+        for sha256 in chosen:
+            unasked = sorted(patrol.silent) if may_go[sha256] is Word.UNKNOWN else []
+            objects.purged(tx, recorder, sha256, unasked)
+        kit.purges.update(chosen)  # before the commit, whose end may stay unknown: `_destroy` asks the ledger again
+        return chosen
+
+    purged = await _finish(patrol)
     # A clock that shows a time before the agent was installed says nothing about which times lie ahead.
     while kit.recorder.clock() >= kit.installed and await kit.ledger(objects.restart_holds):
         pass
     after = objects.FIRST_PAGE
     while after is not None:
+        page = await kit.ledger(lambda tx, _, here=after: look(tx, here))  # type: ignore[misc]
+        may_go = await patrol.ask_all([sha for sha, _ in page.candidates], room_wanted=room_wanted)
         async with kit.purging.alone():
-            chosen, after = await kit.ledger(lambda tx, rec, page=after: choose(tx, rec, page))  # type: ignore[misc]
-        purged += await _destroy(kit, chosen)
+            chosen = await kit.ledger(lambda tx, rec, here=after, go=may_go: choose(tx, rec, here, go))  # type: ignore[misc]
+        purged += await _destroy(patrol, chosen)
+        after = page.after if room_wanted or not patrol.silent else None
+    kit.silent, kit.unproved = {} if room_wanted else patrol.silent, len(patrol.unproved)
     return purged
 
 
-def _may_purge(tx: Tx, sha256: Digest, since_confirmed: timedelta, keep_for: timedelta) -> bool:
+def _may_purge(patrol: Patrol, tx: Tx, sha256: Digest, since_confirmed: timedelta, keep_for: timedelta) -> bool:
+    """Ask the policy; what stays only for want of receipts that would be accepted today is noted in `patrol`."""
     held = objects.clips_of(tx, sha256)
+    proved = is_enough(patrol.kit, proving(patrol.kit, tx, sha256))
     holds = tuple(c.hold for c in held if c.hold is not None)
     doubt = next(iter(doubts.doubts(tx)), None)
-    facts = PurgeFacts(tuple(c.custody for c in held), holds, since_confirmed, keep_for, doubt)
-    return isinstance(may_purge(facts), Allow)
+    facts = PurgeFacts(tuple(c.custody for c in held), holds, since_confirmed, keep_for, doubt, proved)
+    decision = may_purge(facts)
+    if decision == Refuse("receipts_not_enough"):
+        patrol.unproved.add(sha256)
+    return isinstance(decision, Allow)
 
 
-async def _destroy(kit: Kit, recorded: list[Digest]) -> int:
+async def _finish(patrol: Patrol) -> int:
+    """Destroy what was recorded as purged and is still there, as far as its stores have it; returns how many.
+
+    The record may be older than the file: where the ledger comes from a backup or an old copy, a store may have lost
+    the object since, and the file is what a camera brought back. So silence keeps it, however full the spool is. Only
+    stores that proved it are asked: to another one a copy that the ledger calls purged is never sent.
+    """
+    left, destroyed = sorted(patrol.kit.purges), 0
+    for start in range(0, len(left), objects.PURGE_PAGE):
+        free = await _free(patrol, left[start : start + objects.PURGE_PAGE])
+        held = [sha256 for sha256 in free if await patrol.ask(sha256, everyone=False) is Word.HELD]
+        destroyed += await _destroy(patrol, held)
+    return destroyed
+
+
+async def _free(patrol: Patrol, recorded: list[Digest]) -> list[Digest]:
+    """Those of `recorded` that the ledger still calls purged and nothing holds any more."""
+
+    def look(tx: Tx, _: Recorder) -> tuple[list[Digest], list[Digest]]:
+        purged = [sha256 for sha256 in recorded if objects.is_purged(tx, sha256)]
+        # The hold time was over when the purge was recorded; a doubt, a hold or a lost key may have come since.
+        return purged, [sha256 for sha256 in purged if _may_purge(patrol, tx, sha256, timedelta(0), timedelta(0))]
+
+    purged, free = await patrol.kit.ledger(look)
+    patrol.kit.purges.difference_update(set(recorded) - set(purged))  # bytes that came back since, for another clip
+    return free
+
+
+async def _destroy(patrol: Patrol, recorded: list[Digest]) -> int:
     """Unlink what the ledger calls purged and nothing holds any more; returns how many.
 
     The only place that destroys a whole object in the spool. What cannot go now stays in `kit.purges`.
     """
-
-    def look(tx: Tx, _: Recorder) -> tuple[list[Digest], list[Digest]]:
-        purged = [sha256 for sha256 in recorded if objects.is_purged(tx, sha256)]
-        # The hold time was over when the purge was recorded; a doubt or a person's hold may have come since.
-        return purged, [sha256 for sha256 in purged if _may_purge(tx, sha256, timedelta(0), timedelta(0))]
-
-    destroyed = 0
+    kit, destroyed = patrol.kit, 0
     async with kit.purging.alone():
-        purged, free = await kit.ledger(look)
-        kit.purges.difference_update(set(recorded) - set(purged))  # bytes that came back since, for another clip
+        free = await _free(patrol, recorded)
         if free:
             await _bear_witness_if_there_is_room(kit)
         for sha256 in free:

@@ -12,14 +12,16 @@ from agent.core.bay import Phase
 from agent.core.clip import BayName, Clip, Copy, Custody, display_name
 from agent.core.disposal_policy import MEDIUM_REFUSALS, REFUSALS
 from agent.core.errors import ActionRefused, AgentError
-from agent.ledger import fleet, objects
+from agent.ledger import fleet, objects, upload_orders
 from agent.ports import Docked, JsonObject
-from agent.services.identity import Hand
+from agent.services.identity import Hand, UnknownProfile
 from agent.services.kit import Kit
+from agent.services.queue_view import paused_words
 from agent.services.session import Session
-from agent.services.station import Slot, Station
+from agent.services.slot import Slot
+from agent.services.station import Station
 from agent.services.uploader import Uploader
-from agent.services.views import upload_problems
+from agent.services.views import ledger_notices, upload_problems
 
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
@@ -34,12 +36,16 @@ _TICK_S = 0.25
 class _Outcome:
     done: bool = False
     problem: str | None = None
+    unknown_profile: bool = False  # the person's mistake: nothing was looked at
 
 
 async def hand_over(kit: Kit, station: Station, uploader: Uploader, request: JsonObject) -> AsyncIterator[JsonObject]:
     """Offload `request["path"]`; yields progress, and last `{"result": ...}`. Raises ActionRefused."""
     patience_s = _patience(request)
     docked, hand = await kit.on_disk(lambda: _read_request(request))
+    if kit.draining:  # asked here: from here on nothing is awaited before the slot stands
+        hint = "Nothing is lost; give the folder again afterwards, or end it with `dock-agent drain --undo`."
+        raise ActionRefused("The station is about to be restarted, so nothing new is read.", hint=hint)
     station.refuse_overlap(docked.address)
     outcome, started = _Outcome(), time.monotonic()
 
@@ -47,7 +53,7 @@ async def hand_over(kit: Kit, station: Station, uploader: Uploader, request: Jso
         try:
             await slot.session.run()
         except AgentError as error:
-            outcome.problem = error.told()
+            outcome.problem, outcome.unknown_profile = error.told(), isinstance(error, UnknownProfile)
         finally:
             outcome.done = True
             slot.ended.set()
@@ -93,10 +99,10 @@ async def _watch(
     while not outcome.done:
         seen = kit.change.rings
         yield _progress(uploader, session)
-        now = _movement(uploader, session)
-        if now != moved or session.standing.phase not in (Phase.UPLOADING, Phase.DONE):
+        now, at_work = _movement(uploader, session), session.standing.phase not in (Phase.UPLOADING, Phase.DONE)
+        if now != moved or at_work:
             moved, moved_at = now, time.monotonic()
-        if _settled(session) or time.monotonic() - moved_at > patience_s:
+        if _settled(session) or (not at_work and time.monotonic() - moved_at > patience_s):
             return
         await kit.change.wait(seen, 1.0)
         await asyncio.sleep(_TICK_S if session.standing.phase is Phase.OFFLOADING else 0)
@@ -105,7 +111,7 @@ async def _watch(
 def _settled(session: Session) -> bool:
     standing = session.standing
     nothing_left = not standing.aboard.spooled and not standing.aboard.listed
-    return standing.phase is Phase.DONE and nothing_left
+    return standing.phase is Phase.DONE and nothing_left and not session.wipe_pending
 
 
 def _movement(uploader: Uploader, session: Session) -> int:
@@ -141,9 +147,13 @@ async def _result(kit: Kit, uploader: Uploader, session: Session, outcome: _Outc
         "bytes": sum(c.entry.size_bytes for c in seen),
         "seconds": round(seconds, 3),
         "problems": [*_problems(uploader, session, outcome, seen), *await _upload_problems(kit, seen)],
-        "notes": list(_notes(session, seen)),
+        "notes": [*_notes(session, seen), *_pauses(kit, seen), *await kit.ledger(lambda tx, _: ledger_notices(tx))],
         "listed_whole": session.listed_whole,
         "unrecognised": session.listing.left_media,
+        "left": session.listing.left,
+        "blank": session.identified is not None and session.identified.blank,
+        "unknown_profile": outcome.unknown_profile,
+        "never": kit.settings.never,
         "trial": kit.settings.trial,
     }
 
@@ -181,6 +191,9 @@ def _problems(uploader: Uploader, session: Session, outcome: _Outcome, seen: lis
             f"left on the camera and NOT copied: {session.listing.left_media} files that look like footage, but that"
             f" profile {session.standing.profile} does not name; try another --profile"
         )
+    if session.listing.names:
+        names = _named(session.listing.names, session.listing.uncopied)
+        problems.append(f"left on the camera, by name: {names}")
     return problems
 
 
@@ -194,7 +207,17 @@ async def _upload_problems(kit: Kit, seen: list[Clip]) -> list[str]:
         for s in kit.settings.stores
         if not s.counts
     ]
+    stopped = await kit.ledger(lambda tx, _: upload_orders.pauses(tx))
+    texts |= {paused_words(store, by) for store, by in stopped.items()}
     return [*sorted(texts), *(notices if any(c.custody is Custody.SPOOLED for c in seen) else [])]
+
+
+def _pauses(kit: Kit, seen: list[Clip]) -> list[str]:
+    """Why clips that could go on their way do not."""
+    if all(clip.custody is not Custody.SPOOLED for clip in seen):
+        return []
+    paused = {s.name: kit.bandwidth.why_paused(s.name, kit.recorder.clock()) for s in kit.settings.stores}
+    return [f"{store}: {why}" for store, why in paused.items() if why is not None]
 
 
 def _notes(session: Session, seen: list[Clip]) -> list[str]:
@@ -204,5 +227,11 @@ def _notes(session: Session, seen: list[Clip]) -> list[str]:
         sentences = REFUSALS | MEDIUM_REFUSALS
         notes += [f"not wiped ({count}): {sentences[reason]}" for reason, count in session.wipe_refusals.items()]
     if session.listing.left:
-        notes.append(f"files that the profile does not name, left on the camera: {session.listing.left}")
+        names = _named(session.listing.left_names, session.listing.left)
+        notes.append(f"files that the profile does not name, left on the camera: {session.listing.left} ({names})")
     return notes
+
+
+def _named(first: list[str], count: int) -> str:
+    more = count - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")

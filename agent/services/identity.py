@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from agent.core import profile as profiles
 from agent.core.clip import CameraId, Entry
 from agent.core.errors import CameraError, ClipUnreadable
-from agent.core.profile import Access, ClaimedTime, IdentitySource, Match, Profile, Role
+from agent.core.profile import Access, ClaimedTime, IdentitySource, Match, Profile, Role, UsbId
 from agent.ledger.clips import Sighting
 from agent.ledger.fleet import CameraRow
 from agent.ports import Camera, Docked, Refused
 from agent.services.kit import Settings
 
-_MEDIA = tuple(
-    b".mp4 .mov .avi .mkv .ts .m4v .3gp .mpg .mpeg .asf .wmv .h264 .h265 .dav .jpg .jpeg .wav .mp3 .m4a .aac".split()
-)
-_LARGE_BYTES = 1 << 20
 _PREFIX_LEVELS = 4
 _PREFIX_CAP = 20_000
 _SAMPLE_CAP = 2_000
@@ -27,6 +23,13 @@ class UnknownLayout(CameraError):
 
     code = "camera.no_profile"
     hint = "Add a profile for this model, or name one: dock-agent offload PATH --profile NAME."
+
+
+class UnknownProfile(UnknownLayout):
+    """A person named a profile that this station does not have; nothing was looked at."""
+
+    code = "camera.unknown_profile"
+    hint = "Name one of these, or leave --profile out."
 
 
 class OtherCamera(CameraError):
@@ -58,8 +61,8 @@ class Hand:
 class Identified:
     """A camera with its profile. `claimed_by` None: nobody vouches for it.
 
-    `serial` is what the camera says; `camera` is the name the ledger keeps it under, which differs only while another
-    camera with the same serial is docked.
+    `serial` is what the camera says; `camera` is the name the ledger keeps it under, which differs in a session that
+    began while another camera with the same serial was docked.
     """
 
     camera: CameraId
@@ -68,6 +71,13 @@ class Identified:
     profile: Profile
     marked: frozenset[bytes]  # stems that an event sidecar marks
     claimed_by: str | None
+    usb: UsbId | None = None
+    blank: bool = False  # not a single file and no folder that a profile is known by: perhaps nothing is mounted
+
+    @property
+    def is_double(self) -> bool:
+        """Whether it came to a station where another camera showed its serial."""
+        return self.camera != self.serial
 
 
 @dataclass(slots=True)
@@ -86,11 +96,16 @@ async def identify(camera: Camera, docked: Docked, settings: Settings, hand: Han
     suffixes = tuple({s.lower() for p in settings.profiles if (s := p.events.sidecar) is not None})
     survey = await _survey(camera, suffixes)
     survey.folders |= await camera.exists(_marker_folders(settings))  # a cleared camera keeps its empty folders
-    profile = named or profiles.choose_profile(settings.profiles, [*survey.folders, *survey.sample])
+    usb = camera.facts.usb
+    admitted = camera.facts.profiles
+    described = tuple(p for p in settings.profiles if admitted is None or p.name in admitted)
+    seen = [*survey.folders, *survey.sample]
+    profile = named or profiles.choose_profile(described, seen, by_usb=usb is not None)
     if profile is None and hand is not None:
         profile = settings.fallback
     if profile is None and not survey.sample and not survey.refused:
-        profile = EMPTY
+        # A new or cleared camera shows no folder; what its USB id says is enough where only one model has it.
+        profile = described[0] if usb is not None and len(described) == 1 else EMPTY
     if profile is None:
         raise UnknownLayout(f"No camera profile fits what is in bay {docked.bay}.")
     own = await _serial(camera, profile, survey)
@@ -104,7 +119,9 @@ async def identify(camera: Camera, docked: Docked, settings: Settings, hand: Han
         by_hand=hand is not None,
         profile=profile,
         marked=profiles.marked_stems(profile, survey.marks),
-        claimed_by=f"{BY_HAND}{hand.actor}" if hand else BY_CONFIGURATION if settings.vouches_for(ident) else None,
+        claimed_by=f"{BY_HAND}{hand.actor}" if hand else BY_CONFIGURATION if settings.vouches_for(ident, usb) else None,
+        usb=usb,
+        blank=not survey.folders and not survey.sample and not survey.refused,
     )
 
 
@@ -119,7 +136,7 @@ def _named_profile(settings: Settings, hand: Hand | None) -> Profile | None:
         return None
     known = {p.name: p for p in (*settings.profiles, *filter(None, [settings.fallback]))}
     if hand.profile not in known:
-        raise UnknownLayout(f"There is no profile {hand.profile!r}; known are: {', '.join(sorted(known))}.")
+        raise UnknownProfile(f"There is no profile {hand.profile!r}; known are: {', '.join(sorted(known))}.")
     return known[hand.profile]
 
 
@@ -144,6 +161,8 @@ async def _serial(camera: Camera, profile: Profile, survey: _Survey) -> str | No
     if camera.facts.serial:
         return camera.facts.serial
     source = profile.identity.source
+    if source is IdentitySource.USB:
+        return camera.facts.usb_serial
     if source is IdentitySource.MARKER and profile.identity.path is not None:
         try:
             return profiles.read_identity(profile, await camera.read_small(profile.identity.path))
@@ -163,7 +182,7 @@ def is_vouched_for(settings: Settings, identified: Identified, row: CameraRow) -
     if row.claimed_by is None:
         return False
     if row.claimed_by == BY_CONFIGURATION or row.claimed_by.startswith(BY_HAND):
-        return identified.by_hand or settings.vouches_for(identified.serial)
+        return identified.by_hand or settings.vouches_for(identified.serial, identified.usb)
     return True
 
 
@@ -187,11 +206,6 @@ def sighting_of(identified: Identified, entry: Entry) -> Sighting | None:
         ended_at=_claim(facts.ended_at),
         officer=facts.officer,
     )
-
-
-def looks_like_footage(entry: Entry) -> bool:
-    """Whether a file that no rule names should worry somebody: by its ending, or because it is large."""
-    return entry.path.lower().endswith(_MEDIA) or entry.size_bytes >= _LARGE_BYTES
 
 
 def _claim(claimed: ClaimedTime | None) -> str | None:

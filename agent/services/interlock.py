@@ -12,6 +12,8 @@ class Interlock:
         """Nothing is open."""
         self._closed = asyncio.Event()
         self._closed.set()
+        self.broken = False
+        """A window did not end in good order: the medium may still be being written."""
 
     @property
     def window_open(self) -> bool:
@@ -24,8 +26,10 @@ class Interlock:
         if self.window_open:
             raise RuntimeError("two windows on one camera")
         self._closed.clear()
+        self.broken = True
         try:
             yield
+            self.broken = False
         finally:
             self._closed.set()
 

@@ -2,7 +2,7 @@
 
 import time
 
-from agent.core.clip import BayName, CameraId
+from agent.core.clip import DOUBLE, BayName, CameraId
 from agent.services.doorbell import Doorbell
 
 GRACE_S = 3.0
@@ -27,7 +27,7 @@ class Presence:
         deadline = time.monotonic() + GRACE_S
         while len(bays) > 1 and (left_s := deadline - time.monotonic()) > 0:
             await self._moves.wait(self._moves.rings, left_s)
-        return serial if bays[0] == bay else CameraId(f"{serial}~{bay}")
+        return serial if bays[0] == bay else CameraId(f"{serial}{DOUBLE}{bay}")
 
     def leave(self, serial: CameraId, bay: BayName) -> None:
         """That session has ended; harmless when it never arrived."""

@@ -5,29 +5,32 @@ and each step asks again. It may be cancelled anywhere outside a wipe window.
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.core.bay import BayAdvice, BayFacts, Phase, bay_advice
-from agent.core.clip import CameraId, Clip, ClipId, Custody, SessionId
+from agent.core.clip import CameraId, Clip, ClipId, Custody, SessionId, shows_serial
 from agent.core.disposal_policy import MEDIUM_REFUSALS, REFUSALS
 from agent.core.errors import LedgerError, SpoolError, SpoolFull
-from agent.ledger import clips, doubts, fleet
+from agent.ledger import clips, fleet, losses
 from agent.ledger.clips import ListingCount
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
-from agent.ledger.fleet import Aboard, CameraRow
 from agent.ports import Camera, CameraOpener, Docked
-from agent.services.disposal import Disposal, read_digest
+from agent.services.clearance import Clearance
+from agent.services.disposal import Disposal
 from agent.services.identity import Hand, Identified, identify, is_vouched_for
 from agent.services.interlock import Interlock
 from agent.services.kit import Kit
+from agent.services.last_look import read_digest
 from agent.services.listing import take_listing
 from agent.services.offload import offload
+from agent.services.patrol import ASK_AGAIN_S
 from agent.services.presence import Presence
 from agent.services.progress import Progress
+from agent.services.standing import Standing
 
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
@@ -39,22 +42,6 @@ OPEN_STALL_S = 30.0
 READ_BATCH = 100
 SPOOL_PAUSE_S = 10.0
 """How often a full spool is looked at again; uploads and purges ring earlier."""
-
-
-@dataclass(slots=True)
-class Standing:
-    """Where a session stands, for people. Facts about clips come from the ledger."""
-
-    phase: Phase = Phase.IDENTIFYING
-    camera: CameraId | None = None
-    profile: str | None = None
-    model: str | None = None
-    battery_percent: int | None = None
-    row: CameraRow | None = None
-    ledger_damaged: bool = False
-    aboard: Aboard = field(default_factory=Aboard)
-    problem: str | None = None
-    release_asked: bool = False
 
 
 class Session:
@@ -76,9 +63,10 @@ class Session:
         self.listed_whole = False
         self.ident: SessionId | None = None
         self.identified: Identified | None = None
-        self._disposal: Disposal | None = None
+        self._clearance: Clearance | None = None
         self._doubtful: set[ClipId] = set()  # known clips that could not be read again in this session
         self._doubts_settled = 0
+        self._taken: set[ClipId] = set()  # what a store lost is brought back once in a session
 
     async def run(self) -> None:
         """Serve the camera until cancelled. Raises AgentError when the session cannot go on."""
@@ -110,7 +98,7 @@ class Session:
         outcome = "failed"
         try:
             session = await self._start(camera, identified)
-            self._disposal = Disposal(self._kit, self._presence, self.interlock, identified, self._doubtful)
+            self._clearance = Clearance(self._kit, self._presence, identified, self._doubtful)
             self._enter(Phase.LISTING)
             self.listing = await take_listing(self._kit, camera, identified, session)
             self.listed_whole = True
@@ -149,13 +137,20 @@ class Session:
             seen = self._kit.work.rings
             await self._offload_all(camera)
             await self._read_again(camera, session)
-            await self._clear(camera, session)
+            await self._clear(camera, identified, session)
             await self._list_again(camera, identified, session)
             await self.refresh()
             if self.standing.aboard.listed and self.standing.problem is None:
                 continue  # the fresh listing after a wipe showed something new
             self._enter(Phase.UPLOADING if self.standing.aboard.spooled else Phase.DONE)
-            await self._kit.work.wait(seen, SPOOL_PAUSE_S if self.standing.problem else None)
+            await self._kit.work.wait(seen, self._look_again_s)
+
+    @property
+    def _look_again_s(self) -> float | None:
+        """After what time something may have become possible without a ring; None: never."""
+        if self.standing.problem is not None:
+            return SPOOL_PAUSE_S
+        return ASK_AGAIN_S if "stores_not_asked" in self.wipe_refusals else None
 
     async def _offload_all(self, camera: Camera) -> None:
         """Copy what is listed: urgent first, then the oldest. A full spool makes the bay wait, nothing more."""
@@ -165,26 +160,30 @@ class Session:
         self.progress.total_bytes = self.progress.done_bytes + self.standing.aboard.bytes_listed
         while clip is not None:
             self._enter(Phase.OFFLOADING)
+            self._taken.add(clip.id)
             try:
                 await offload(self._kit, camera, clip, self.docked.bay, self.progress)
             except SpoolFull as error:
                 waits = error
+                self._kit.room.ring()
                 most_bytes = min(clip.entry.size_bytes - 1, await self._kit.on_disk(self._kit.spool.free_bytes))
             except SpoolError as error:
                 waits = error
                 break
             clip = await self._next(most_bytes)
-        self.standing.problem = None if waits is None else f"waiting for the spool: {waits}"
+        self.standing.problem = None if waits is None else f"waiting for the spool: {waits.clause()}"
         self._kit.change.ring()
 
     async def _next(self, most_bytes: int) -> Clip | None:
         """Read where the camera stands and what to copy next; asked for each clip, so that an urgent one goes first."""
-        ident = self.standing.camera
-        assert ident is not None  # noqa: S101 - set before any work starts
+        identified = self.identified
+        assert identified is not None  # noqa: S101 - set before any work starts
+        ident = identified.camera
 
         def ask(tx: Tx, _: Recorder) -> list[Clip]:
-            self._look(tx, ident)
-            return fleet.clips_aboard(tx, ident, Custody.LISTED, 1, most_bytes)
+            self.standing.look(tx, identified)
+            listed = fleet.clips_aboard(tx, ident, Custody.LISTED, 1, most_bytes)
+            return listed or losses.only_aboard(tx, ident, most_bytes, self._taken)
 
         listed = await self._kit.ledger(ask)
         self._kit.change.ring()
@@ -223,12 +222,13 @@ class Session:
 
         await self._kit.ledger(note)
 
-    async def _clear(self, camera: Camera, session: SessionId) -> None:
-        assert self._disposal is not None  # noqa: S101 - made together with the session
+    async def _clear(self, camera: Camera, identified: Identified, session: SessionId) -> None:
+        assert self._clearance is not None  # noqa: S101 - made together with the session
         if not self._kit.settings.wiping:
             return
+        disposal = Disposal(self._kit, self.interlock, identified, self._clearance)
         while self.standing.aboard.confirmed:
-            if not await self._disposal.clear(camera, session, lambda: self._enter(Phase.WIPING)):
+            if not await disposal.clear(camera, session, lambda: self._enter(Phase.WIPING)):
                 break
             await self.refresh()
 
@@ -240,14 +240,10 @@ class Session:
 
     async def refresh(self) -> None:
         """Read from the ledger what the camera still holds and who may touch it."""
-        ident = self.standing.camera
-        if ident is not None:
-            await self._kit.ledger(lambda tx, _: self._look(tx, ident))
+        identified = self.identified
+        if identified is not None:
+            await self._kit.ledger(lambda tx, _: self.standing.look(tx, identified))
         self._kit.change.ring()
-
-    def _look(self, tx: Tx, ident: CameraId) -> None:
-        self.standing.aboard, self.standing.row = fleet.aboard(tx, ident), fleet.camera(tx, ident)
-        self.standing.ledger_damaged = doubts.DAMAGED in doubts.doubts(tx)
 
     def _enter(self, phase: Phase) -> None:
         if self.standing.phase is not phase and not self.standing.release_asked:
@@ -259,12 +255,16 @@ class Session:
         """Why confirmed clips stay on the camera: reasons with counts."""
         if not self._kit.settings.wiping:
             return {"wiping_off": self.standing.aboard.confirmed} if self.standing.aboard.confirmed else {}
-        return dict(self._disposal.refused) if self._disposal else {}
+        return dict(self._clearance.refused) if self._clearance else {}
+
+    def is_about(self, camera: CameraId) -> bool:
+        """Whether what is decided about this camera may be meant for the one that is docked here."""
+        return self.identified is not None and shows_serial(camera, self.identified.serial)
 
     def advice(self) -> BayAdvice:
         """What this bay tells the officer now."""
-        standing, aboard = self.standing, self.standing.aboard
-        refusals = self.wipe_refusals
+        standing, aboard, refusals = self.standing, self.standing.aboard, self.wipe_refusals
+        why = max(refusals, key=lambda reason: refusals[reason], default=None)
         return bay_advice(
             BayFacts(
                 phase=standing.phase,
@@ -272,21 +272,24 @@ class Session:
                 spooled=aboard.spooled,
                 confirmed=aboard.confirmed,
                 quarantined=aboard.quarantined,
-                wipe_pending=self._may_clear() and aboard.confirmed > sum(refusals.values()),
+                wipe_pending=self.wipe_pending,
                 window_open=self.interlock.window_open,
                 release_asked=standing.release_asked,
                 problem=standing.problem,
                 ledger_damaged=standing.ledger_damaged,
-                uncopied=self.listing.left_media + sum(self.listing.refused.values()),
+                uncopied=self.listing.uncopied,
+                left=self.listing.left,
                 eta_s=self.progress.eta_s,
-                not_cleared=(REFUSALS | MEDIUM_REFUSALS)[max(refusals, key=lambda r: refusals[r])]
-                if refusals
-                else None,
+                not_cleared=None if why is None else (REFUSALS | MEDIUM_REFUSALS)[why],
             )
         )
 
-    def _may_clear(self) -> bool:
+    @property
+    def wipe_pending(self) -> bool:
+        """Whether confirmed clips are still to be cleared: a receipt may have come since the last were."""
         row, identified, settings = self.standing.row, self.identified, self._kit.settings
-        if row is None or identified is None or not settings.wiping or row.seized_by is not None:
+        if row is None or identified is None or not settings.wiping or self.standing.seizure is not None:
             return False
-        return is_vouched_for(settings, identified, row) and not self._presence.is_double(identified.serial)
+        double = identified.is_double or self._presence.is_double(identified.serial)
+        vouched = is_vouched_for(settings, identified, row) and not double
+        return vouched and self.standing.aboard.confirmed > (self._clearance.settled if self._clearance else 0)

@@ -6,88 +6,106 @@ says what is wrong until the camera is taken out. Bays come as whole snapshots, 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePath
 
 import structlog
 
-from agent.core.bay import Advice, BayAdvice, Phase
-from agent.core.clip import BayName
-from agent.core.errors import ActionRefused, AgentError, CameraGone, IllegalMove, LedgerError, LedgerFull
-from agent.ports import BayWatch, CameraOpener, Docked
+from agent.core.bay import Phase
+from agent.core.clip import BayName, CameraId
+from agent.core.errors import (
+    ActionRefused,
+    AgentError,
+    CameraGone,
+    DeviceRefused,
+    HelperUnreachable,
+    IllegalMove,
+    LedgerError,
+    LedgerFull,
+    ReaderStalled,
+    SpoolPlain,
+)
+from agent.ports import BayWatch, CameraOpener, Docked, PortPower
+from agent.services.doorbell import Doorbell
 from agent.services.identity import Hand, UnknownLayout
 from agent.services.kit import Kit
 from agent.services.presence import Presence
+from agent.services.revival import Revival
 from agent.services.session import Session
+from agent.services.slot import STRIKES, Slot
 
 log = structlog.get_logger()
 
-STRIKES = 3
 STRIKE_PAUSE_S = 2.0
-CALM_S = 600.0
-"""A session that went well for this long starts with a clean slate."""
 WINDOW_GRACE_S = 15.0
 """A wipe window only unlinks and syncs; one that takes longer than this hangs."""
+RETURN_S = 30.0
+"""After its power came back a camera starts up, and the kernel asks it who it is."""
 END_GRACE_S = 10.0
 """A session that was cancelled closes its reader and its ledger row; both are bounded."""
 
 
-@dataclass(slots=True)
-class Slot:
-    """One occupied bay."""
+_NOT_RETURNED = (
+    "The camera stopped answering and did not come back when its power did. Take it out and put it back; if that does"
+    " not help, keep it for examination: its footage is still aboard."
+)
 
-    docked: Docked
-    session: Session
-    task: "asyncio.Task[None] | None" = None
-    problem: str | None = None
-    faulted: bool = False
-    strikes: int = 0
-    hand: Hand | None = None  # a person handed this folder over; no watch knows of it
-    leaving: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def advice(self) -> BayAdvice:
-        """What the bay says: the session's word, or the fault's."""
-        if self.faulted:
-            return BayAdvice(Advice.TAKE_ABOARD, self.problem or "the bay has a fault")
-        if self.problem and self.session.identified is None:
-            return BayAdvice(Advice.WAIT, f"trying again: {self.problem}")
-        return self.session.advice()
+_NOT_READ = "The station is about to be restarted: this camera is read afterwards."
 
 
 class Station:
     """Starts and ends sessions as cameras come and go."""
 
-    def __init__(self, kit: Kit, opener: CameraOpener, watch: BayWatch) -> None:
-        """Nothing runs before `run`."""
+    def __init__(
+        self, kit: Kit, opener: CameraOpener, watches: Sequence[BayWatch], power: PortPower | None = None
+    ) -> None:
+        """Nothing runs before `run`. Each bay is in the sight of one watch only."""
         self._kit = kit
         self._opener = opener
-        self._watch = watch
+        self._watches = watches
+        self._revival = Revival(kit, power)
         self._presence = Presence()
+        self._sights: dict[int, Mapping[BayName, Docked]] = {}
+        self._looks = Doorbell()
         self.slots: dict[BayName, Slot] = {}
         self._wanted: dict[BayName, Docked] = {}
         self._hands = 0
+        self._group: asyncio.TaskGroup | None = None  # holds the bays' tasks while the station runs
 
     async def run(self) -> None:
         """Serve all bays until cancelled; open wipe windows are finished before it returns."""
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as bays:
+            self._group = bays
             try:
-                async with aclosing(self._watch.snapshots()) as snapshots:
-                    async for snapshot in snapshots:
-                        self._follow(group, snapshot)
+                async with asyncio.TaskGroup() as group:
+                    for number, watch in enumerate(self._watches):
+                        group.create_task(self._listen(number, watch), name=f"watch {number}")
             finally:
                 await self._end_all()
+                self._group = None
 
-    def _follow(self, group: asyncio.TaskGroup, snapshot: Mapping[BayName, Docked]) -> None:
+    async def _listen(self, number: int, watch: BayWatch) -> None:
+        async with aclosing(watch.snapshots()) as snapshots:
+            async for snapshot in snapshots:
+                self._see(number, snapshot)
+
+    def _see(self, number: int, snapshot: Mapping[BayName, Docked]) -> None:
+        self._sights[number] = snapshot
+        self._wanted = {bay: docked for sight in self._sights.values() for bay, docked in sight.items()}
+        self._looks.ring()
+        self._follow()
+
+    def _follow(self) -> None:
         """Start and end sessions; a bay that ends slowly keeps only its own next camera waiting."""
+        if (group := self._group) is None:
+            return  # the station has ended, and all sessions with it
         for bay, slot in list(self.slots.items()):
-            if slot.hand is None and snapshot.get(bay) != slot.docked and not slot.leaving:
+            if slot.is_watched and self._wanted.get(bay) != slot.docked:
                 slot.leaving = True
-                group.create_task(self._empty(group, bay, slot), name=f"empty {bay}")
-        self._wanted = dict(snapshot)
-        for bay in snapshot:
+                group.create_task(self._empty(bay, slot), name=f"empty {bay}")
+        for bay in self._wanted:
             if bay not in self.slots:
                 self._occupy(group, bay)
         self._kit.change.ring()
@@ -97,19 +115,32 @@ class Station:
         log.info("bay.occupied", bay=bay, driver=docked.driver)
         slot = Slot(docked, self._session(docked))
         self.slots[bay] = slot
+        if self._kit.draining:
+            slot.problem, slot.faulted = _NOT_READ, True
+            return
         slot.task = group.create_task(self._guard(slot), name=f"bay {bay}")
 
-    async def _empty(self, group: asyncio.TaskGroup, bay: BayName, slot: Slot) -> None:
+    async def _empty(self, bay: BayName, slot: Slot) -> None:
         await self._end(slot)
+        if slot.task is not None and not slot.ended.is_set():
+            slot.problem, slot.faulted = "The last camera's session has not ended yet; nothing is read before.", True
+            self._kit.change.ring()
+            await slot.ended.wait()  # what it still asks for names the bay, and must not meet the next camera
         self._vacate(bay, slot)
-        if bay in self._wanted:
-            self._occupy(group, bay)
+        self._follow()
 
     def _vacate(self, bay: BayName, slot: Slot) -> None:
         if self.slots.get(bay) is slot:
             del self.slots[bay]
             log.info("bay.emptied", bay=bay)
         self._kit.ring()
+
+    def serve_again(self) -> None:
+        """Begin anew in every bay whose session has ended: a drain was undone."""
+        for bay, slot in list(self.slots.items()):
+            if slot.is_watched and (slot.task is None or slot.ended.is_set()):
+                del self.slots[bay]
+        self._follow()
 
     async def _end_all(self) -> None:
         self._wanted = {}
@@ -140,7 +171,11 @@ class Station:
         try:
             await self._try(slot)
             while not slot.faulted and slot.strikes < STRIKES:
-                await asyncio.sleep(STRIKE_PAUSE_S)
+                if slot.hung and slot.docked.usb is not None:
+                    if not await self._revive(slot):
+                        break
+                else:
+                    await asyncio.sleep(STRIKE_PAUSE_S)
                 slot.session = self._session(slot.docked)
                 await self._try(slot)
             slot.faulted = True
@@ -150,9 +185,41 @@ class Station:
         finally:
             slot.ended.set()
 
+    async def _revive(self, slot: Slot) -> bool:
+        """Free a camera that hangs; whether it is here again. Its strikes stay, since this was our own hand."""
+        before, slot.reviving = slot.docked, True
+        try:
+            refusal = await self._revival.power_cycle(slot, lambda: self._wanted.get(before.bay) == before)
+            if refusal is not None:
+                slot.problem = f"The camera stopped answering: {refusal}. Take it out and put it back."
+            else:
+                log.warning("camera.power_cut", strike=slot.strikes)
+                if await self._returned(before):
+                    slot.docked = self._wanted[before.bay]
+                    return True
+                log.error("camera.not_returned", camera=slot.session.standing.camera)
+                slot.problem = _NOT_RETURNED
+        except LedgerError as error:
+            slot.problem = error.told()
+        finally:
+            slot.reviving = False
+        self._follow()
+        return False
+
+    async def _returned(self, before: Docked) -> bool:
+        deadline = time.monotonic() + RETURN_S
+        while True:
+            seen = self._looks.rings
+            if self._wanted.get(before.bay, before) != before:  # looked at first: time is no reason not to see it
+                return True
+            if (left_s := deadline - time.monotonic()) <= 0:
+                return False
+            await self._looks.wait(seen, left_s)
+
     async def _try(self, slot: Slot) -> None:
-        started = time.monotonic()
+        slot.begun = time.monotonic()
         slot.strikes += 1
+        slot.hung = False
         try:
             await slot.session.run()
         except CameraGone as error:
@@ -161,17 +228,26 @@ class Station:
         except IllegalMove as error:  # something moved on under our hands: the next try sees it as it is
             slot.problem = str(error)
             log.warning("session.failed", code=error.code, problem=slot.problem, strike=slot.strikes)
-        except LedgerFull as error:  # heals by itself: no strike against this bay
+        except (LedgerFull, HelperUnreachable) as error:  # heals by itself: no strike against this bay
             slot.problem, slot.strikes = error.told(), slot.strikes - 1
-        except (UnknownLayout, LedgerError) as error:
+        except (UnknownLayout, DeviceRefused, SpoolPlain, LedgerError) as error:
             slot.problem, slot.faulted = error.told(), True
+        except ReaderStalled as error:
+            slot.problem, slot.hung = slot.told(error), True
+            log.warning("session.failed", code=error.code, problem=slot.problem, strike=slot.strikes)
         except AgentError as error:
-            slot.problem = error.told()
+            slot.problem = slot.told(error)
             log.warning("session.failed", code=error.code, problem=slot.problem, strike=slot.strikes)
         except Exception as error:
             slot.problem = f"Internal error ({type(error).__name__}); the camera keeps its footage."
             log.exception("session.crashed", strike=slot.strikes)
-        if time.monotonic() - started > CALM_S:
+        finally:
+            slot.window_broken |= slot.session.interlock.broken  # also for the tries that follow
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A task group that is failing already swallows a cancellation (before Python 3.13): this is its end.
+            raise asyncio.CancelledError
+        if slot.is_calm:
             slot.strikes = 0
         self._kit.change.ring()
 
@@ -183,11 +259,16 @@ class Station:
         self._kit.change.ring()
         await self._end(slot)
         standing.phase = Phase.DONE if known else Phase.LISTING
+        self._follow()  # it may have been without power, so that nobody saw it leave
         await slot.session.refresh()
 
-    def find(self, camera: str) -> Slot | None:
-        """The slot in which a serial is docked."""
-        return next((s for s in self.slots.values() if s.session.standing.camera == camera), None)
+    def noticed(self) -> list[tuple[str, str]]:
+        """What the watches tell about bays."""
+        return [noticed for watch in self._watches for noticed in watch.problems.items()]
+
+    def docked_as(self, camera: CameraId) -> list[Slot]:
+        """The slots whose camera has this name or shows the serial that it stands for."""
+        return [slot for slot in self.slots.values() if slot.session.is_about(camera)]
 
     @asynccontextmanager
     async def handed_over(self, docked: Docked, hand: Hand) -> AsyncIterator[Slot]:

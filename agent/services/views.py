@@ -1,18 +1,16 @@
 """What people see, as JSON objects. Built from the ledger and from running flows; changes nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.core.clip import CameraId, Clip, display_name, one_line
-from agent.core.queue_policy import Waiting, choose_next
+from agent.core.clip import Clip, display_name, one_line
 from agent.core.retry_policy import STRIKES
 from agent.ledger import doubts
 from agent.ledger.custody import from_us
 from agent.ledger.database import Tx
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
 from agent.ports import JsonObject
-from agent.services.station import Slot
+from agent.services.slot import Slot
 
 if TYPE_CHECKING:
     from agent.core.custody import JsonValue
@@ -20,14 +18,13 @@ if TYPE_CHECKING:
 _DOUBTS = {
     doubts.DAMAGED: (
         "The ledger is damaged",
-        "Keep a copy of the state directory and tell the evidence manager; then restore the newest backup.",
+        "Keep a copy of the state directory, tell the evidence manager, then bring a backup back: dock-agent restore.",
     ),
     doubts.ROLLED_BACK: (
         "The ledger was rolled back or replaced",
         "Find out why; then take it over with `dock-agent custody accept --reason TEXT`.",
     ),
 }
-_PLANNED = 200
 _CAMERAS_TOLD = 10
 _PROBLEMS = 2000
 
@@ -38,13 +35,14 @@ def bay_view(name: str, slot: Slot | None) -> JsonObject:
         return {"bay": name, "occupied": False, "advice": None, "reason": "empty", "camera": None}
     session, advice = slot.session, slot.advice()
     standing, progress, aboard = session.standing, session.progress, session.standing.aboard
-    row = standing.row
+    row, seizure = standing.row, standing.seizure
     return {
         "bay": name,
         "occupied": True,
         "camera": standing.camera,
         "profile": standing.profile,
         "model": standing.model,
+        "usb": None if session.docked.usb is None else str(session.docked.usb),
         "battery_percent": standing.battery_percent,
         "phase": standing.phase.value,
         "advice": advice.advice.value,
@@ -59,8 +57,10 @@ def bay_view(name: str, slot: Slot | None) -> JsonObject:
         "done_bytes": progress.done_bytes,
         "total_bytes": max(progress.total_bytes, progress.done_bytes),
         "rate_bytes_s": round(progress.rate_bytes_s),
-        "seized": None if row is None else row.seized_reason,
+        "seized": None if seizure is None else seizure.seized_reason,
         "claimed_by": None if row is None else row.claimed_by,
+        "uncopied": {"count": session.listing.uncopied, "names": list(session.listing.names)},
+        "left": {"count": session.listing.left, "names": list(session.listing.left_names)},
         "not_wiped": dict(session.wipe_refusals),
         "problem": slot.problem or standing.problem,
         "strikes": slot.strikes,
@@ -84,6 +84,7 @@ def clip_view(clip: Clip) -> JsonObject:
         "state": clip.custody.value,
         "camera_copy": clip.copy.value,
         "hold": clip.hold,
+        "held_back": clip.held_back,
         "problem": clip.problem,
     }
 
@@ -167,22 +168,6 @@ def stuck(tx: Tx) -> dict[str, Stuck]:
         "SELECT store, count(*), max(attempts), problem FROM uploads WHERE problem IS NOT NULL GROUP BY store"
     )
     return {store: Stuck(count, attempts, problem) for store, count, attempts, problem in rows}
-
-
-def in_turn(waiting: list[Waiting], served: Mapping[CameraId, int]) -> list[Waiting]:
-    """Put waiting uploads in the order in which they would be taken, by playing the policy forward."""
-    left, turns = list(waiting), dict(served)
-    ordered: list[Waiting] = []
-    turn = max(turns.values(), default=0)
-    while left and len(ordered) < _PLANNED:
-        chosen = choose_next(left, turns)
-        if chosen is None:
-            break
-        turn += 1
-        turns[chosen.camera] = turn
-        left.remove(chosen)
-        ordered.append(chosen)
-    return ordered
 
 
 def event_lines(tx: Tx, after: int, limit: int) -> list[str]:

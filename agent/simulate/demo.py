@@ -66,6 +66,10 @@ async def tell(*, keep: bool, as_json: bool, console: Console) -> int:
             report.how_to_go_on(console, stage.root, stage.page, keep=keep)
         if keep:
             await stop.wait()
+            if not as_json:
+                console.print(
+                    f"\nEnding. What it wrote stays in {root}; nothing needs it: rm -r {root}", soft_wrap=True
+                )
         return 0 if report.ok else 1
 
 

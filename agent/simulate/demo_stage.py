@@ -78,6 +78,7 @@ id = "{STATION}"
 state_dir = "state"
 trial = true                 # the store is on this machine
 allow_unsafe_spool = true    # a temporary folder may lie on any file system
+allow_plain_spool = true     # and its footage is made up
 {bays}
 [[stores]]
 name = "depot"

@@ -4,45 +4,29 @@ Nothing is contacted and nothing is written here: a store that is away must not 
 can be wrong in files and addresses is said at once. Blocks on small files; call it before the loop is busy.
 """
 
-import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from agent.core.errors import ConfigError
 from agent.core.object import ReceiptKind
-from agent.files.kernel import file_system_of
 from agent.ports import Clock, EvidenceStore
-from agent.stores.block_device import shares_disk
-from agent.stores.credential import read_credential
+from agent.stores.credential import Credential, read_credential
 from agent.stores.directory import DirectoryStore
 from agent.stores.endpoint import Endpoint
-from agent.stores.lines import TusLimits
+from agent.stores.mount import Mount
+from agent.stores.probe_record import record_path
 from agent.stores.receipts import ReceiptKeys
 from agent.stores.remote import LONG_AGO, Remote
-from agent.stores.tls import client_context
+from agent.stores.settings import StoreSettings, limits_of, refuse_clear_text, remote_of
+from agent.stores.standing import Standing
 from agent.stores.tus import TusStore
 
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """One `[[stores]]` entry; times in seconds, paths absolute.
-
-    `require = "checksum"` is met by the read-back or signed receipt that every store here gives.
-    """
-
-    name: str
-    url: str
-    require: ReceiptKind
-    receipt_key: Path | None = None
-    credential: Path | None = None
-    ca: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    connect_s: float = 10.0
-    stall_s: float = 60.0
-    insecure: bool = False  # allow tus+http beyond this machine: footage and credential travel in the clear
+if TYPE_CHECKING:
+    from agent.stores.s3_address import S3Address
+    from agent.stores.s3_signature import S3Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +38,10 @@ class OpenedStore:
 
     store: EvidenceStore
     same_machine: bool
+    standing: Standing
 
 
-def open_store(
+def open_store(  # noqa: PLR0913 - what a store may need of its station
     settings: StoreSettings,
     *,
     station: str,
@@ -64,73 +49,177 @@ def open_store(
     spool_dir: Path,
     passed: datetime = LONG_AGO,
     allow_unsafe: bool = False,
+    marks: Path | None = None,
 ) -> OpenedStore:
-    """Make the adapter for a store; `passed` is a moment that has certainly passed. Raises ConfigError."""
+    """Make the adapter for a store; `passed` is a moment that has certainly passed. Raises ConfigError.
+
+    The records of commissioning lie beside `spool_dir`, in the state directory. `marks` is the folder for what may
+    never be forgotten about a store; None: it holds while the process runs.
+    """
+    standing = Standing(
+        settings.name,
+        settings.url,
+        settings.require,
+        clock,
+        record_path(spool_dir.parent, settings.name),
+        settings.client_cert,
+        ca=settings.ca,
+        passed=passed,
+    )
     scheme = settings.url.partition(":")[0]
+    if settings.retention.asks and not scheme.startswith("s3+"):
+        hint = "Take object_lock, legal_hold and tags out of its table, or use an S3 store."
+        raise ConfigError(f"store {settings.name}: only S3 stores lock and tag objects", hint=hint)
     match scheme:
         case "tus+http" | "tus+https":
-            return _open_tus(settings, station, clock, passed)
+            return _open_tus(settings, station, passed, standing)
         case "file":
-            return _open_directory(settings, clock, spool_dir, allow_unsafe=allow_unsafe)
-        case "s3+http" | "s3+https" | "axis":
-            raise ConfigError(f"store {settings.name}: {scheme} is not available in this version", hint=_SCHEMES)
+            return _open_directory(settings, spool_dir, standing, allow_unsafe=allow_unsafe)
+        case "s3+http" | "s3+https":
+            return _open_s3(settings, station, passed, standing)
+        case "axis":
+            return _open_axis(settings, station, passed, replace(standing, record=None), marks)
         case _:
             raise ConfigError(f"store {settings.name}: the url has no scheme that is known", hint=_SCHEMES)
 
 
-_NETWORK_FILE_SYSTEMS = frozenset({"nfs", "cifs", "smb", "smb2"})
-_SCHEMES = "Use tus+https://host/files/, or file:///path of a mounted directory."
+_SCHEMES = (
+    "Use tus+https://host/files/, s3+https://host/bucket, axis:connection-file.json, or file:///path of a mounted"
+    " directory."
+)
 
 
-def _open_tus(settings: StoreSettings, station: str, clock: Clock, passed: datetime) -> OpenedStore:
+def _open_tus(settings: StoreSettings, station: str, passed: datetime, standing: Standing) -> OpenedStore:
+    remote, keys = tus_parts(settings, station, standing, passed)
+    store = TusStore(remote, keys, limits_of(settings), place=settings.url, throttle=settings.throttle)
+    return OpenedStore(store, remote.same_machine, standing)
+
+
+def tus_parts(
+    settings: StoreSettings, station: str, standing: Standing, passed: datetime = LONG_AGO
+) -> tuple[Remote, ReceiptKeys | None]:
+    """What is needed to speak to a tus store. Raises ConfigError."""
     try:
         endpoint = Endpoint.of(settings.url.removeprefix("tus+"))
     except ConfigError as error:
         raise ConfigError(f"store {settings.name}: {error}", hint=error.hint) from error
-    if endpoint.scheme == "http" and not endpoint.is_loopback and not settings.insecure:
-        hint = "Use tus+https. For a closed test network: insecure = true."
-        raise ConfigError(f"store {settings.name}: footage and credential would travel in the clear", hint=hint)
+    refuse_clear_text(settings, endpoint)
     keys = ReceiptKeys.load(settings.receipt_key) if settings.receipt_key else None
     if settings.require is ReceiptKind.SIGNED and keys is None:
         hint = "Set receipt_key to the file with the store's public key."
         raise ConfigError(f"store {settings.name}: signed receipts cannot be checked without a key", hint=hint)
-    remote = Remote(
-        settings.name,
-        endpoint,
-        station,
-        clock,
-        _context(settings, endpoint),
-        read_credential(settings.credential),
-        passed,
+    credential = read_credential(settings.credential)
+    return remote_of(settings, endpoint, station, standing, passed, credential), keys
+
+
+def _open_s3(settings: StoreSettings, station: str, passed: datetime, standing: Standing) -> OpenedStore:
+    # A station without such a store does not pay for loading the library that signs.
+    from agent.stores.s3 import S3Store  # noqa: PLC0415
+
+    remote, address, signature = s3_parts(settings, station, standing, passed)
+    store = S3Store(
+        remote,
+        address,
+        signature,
+        limits_of(settings),
+        place=settings.url,
+        throttle=settings.throttle,
+        standing=standing,
+        retention=settings.retention,
     )
-    stall_s = settings.stall_s
-    limits = TusLimits(connect_s=settings.connect_s, stall_s=stall_s, answer_s=stall_s, control_s=stall_s)
-    return OpenedStore(TusStore(remote, keys, limits, place=settings.url), same_machine=remote.same_machine)
+    return OpenedStore(store, remote.same_machine, standing)
 
 
-def _context(settings: StoreSettings, endpoint: Endpoint) -> ssl.SSLContext:
-    if endpoint.scheme == "http":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used: there is no TLS
-    return client_context(settings.ca, settings.client_cert, settings.client_key)
+def s3_parts(
+    settings: StoreSettings, station: str, standing: Standing, passed: datetime = LONG_AGO
+) -> "tuple[Remote, S3Address, S3Signature]":
+    """What is needed to speak to an S3 store. Raises ConfigError."""
+    from agent.stores.s3_address import FORM, S3Address  # noqa: PLC0415 - see above
+    from agent.stores.s3_credential import S3Credential  # noqa: PLC0415
+    from agent.stores.s3_signature import S3Signature  # noqa: PLC0415
+
+    try:
+        address = S3Address.of(settings.url.removeprefix("s3+"))
+    except ConfigError as error:
+        raise ConfigError(f"store {settings.name}: {error}", hint=FORM) from error
+    endpoint = address.endpoint
+    refuse_clear_text(settings, endpoint)
+    if settings.require is ReceiptKind.SIGNED:
+        hint = 'Set require = "readback".'
+        raise ConfigError(f"store {settings.name}: an S3 store cannot sign receipts", hint=hint)
+    if settings.credential is None:
+        hint = "Set credential to a file with two lines: access key id, secret access key; a third: session token."
+        raise ConfigError(f"store {settings.name}: an S3 store needs an access key", hint=hint)
+    remote = remote_of(settings, endpoint, station, standing, passed, Credential())
+    return remote, address, S3Signature(S3Credential.read(settings.credential), settings.region)
 
 
-def _open_directory(settings: StoreSettings, clock: Clock, spool_dir: Path, *, allow_unsafe: bool) -> OpenedStore:
-    parts = urlsplit(settings.url)
-    root = Path(unquote(parts.path))
+def _open_axis(
+    settings: StoreSettings, station: str, passed: datetime, standing: Standing, folder: Path | None
+) -> OpenedStore:
+    # As above: the check of the connection file costs more than the rest of the stores together.
+    from agent.stores.axis import AxisStore  # noqa: PLC0415
+    from agent.stores.axis_connection import AxisConnection  # noqa: PLC0415
+    from agent.stores.axis_door import Door, endpoint_of, log_in_url  # noqa: PLC0415
+    from agent.stores.axis_marks import AxisMarks, refuse_step_back  # noqa: PLC0415
+    from agent.stores.axis_register import AxisRegister  # noqa: PLC0415
+    from agent.stores.axis_session import AxisSession  # noqa: PLC0415
+
+    file = Path(settings.url.removeprefix("axis:"))
+    try:
+        _refuse_unused(settings)
+        connection, marks = AxisConnection.read(file), AxisMarks(settings.name, folder)
+        refuse_step_back(connection, marks)
+        pins, doors = connection.pinned(), []
+        for url in connection.addresses:
+            endpoint = endpoint_of(url, settings, pinned=bool(pins))
+            remote = remote_of(settings, endpoint, station, standing, passed, Credential(), pins)
+            doors.append(Door.of(log_in_url(endpoint, url), remote, limits_of(settings), settings.throttle))
+        session = AxisSession(connection, file, tuple(doors))
+        store = AxisStore(settings.name, settings.url, session, AxisRegister(settings.name, station, marks), marks)
+    except ConfigError as error:
+        raise ConfigError(f"store {settings.name}: {error}", hint=error.hint) from error
+    return OpenedStore(store, any(door.remote.same_machine for door in doors), standing)
+
+
+def _refuse_unused(settings: StoreSettings) -> None:
+    unused = [key for key in ("receipt_key", "credential", "ca") if getattr(settings, key) is not None]
+    if unused:
+        hint = "Remove it: log-in and certificates are those of the connection file."
+        raise ConfigError(f"a content destination has no use for {unused[0]}", hint=hint)
+    if settings.require is ReceiptKind.SIGNED:
+        raise ConfigError("a content destination cannot sign receipts", hint='Set require = "readback".')
+
+
+def _open_directory(settings: StoreSettings, spool_dir: Path, standing: Standing, *, allow_unsafe: bool) -> OpenedStore:
+    root = directory_root(settings)
+    try:
+        mount = Mount.at(root)
+    except OSError:
+        mount = None
+    store = DirectoryStore(
+        settings.name,
+        root,
+        standing.clock,
+        stall_s=settings.stall_s,
+        allow_unsafe=allow_unsafe,
+        place=settings.url,
+        device=None if mount is None else mount.device,
+    )
+    return OpenedStore(store, mount is None or not mount.is_elsewhere(root, spool_dir), standing)
+
+
+def directory_of(url: str) -> Path:
+    """Where a file:// URL points."""
+    return Path(unquote(urlsplit(url).path))
+
+
+def directory_root(settings: StoreSettings) -> Path:
+    """The directory of a directory store. Raises ConfigError."""
+    parts, root = urlsplit(settings.url), directory_of(settings.url)
     if parts.netloc not in ("", "localhost") or not root.is_absolute() or parts.query or parts.fragment:
         raise ConfigError(f"store {settings.name}: write the url as file:///path", hint=_SCHEMES)
     if settings.require is ReceiptKind.SIGNED:
         hint = 'Set require = "readback".'
         raise ConfigError(f"store {settings.name}: a directory cannot sign receipts", hint=hint)
-    store = DirectoryStore(
-        settings.name, root, clock, stall_s=settings.stall_s, allow_unsafe=allow_unsafe, place=settings.url
-    )
-    return OpenedStore(store, same_machine=not _is_elsewhere(root, spool_dir))
-
-
-def _is_elsewhere(root: Path, spool_dir: Path) -> bool:
-    """Whether a directory lies on another machine. An unmounted mount point does not: nothing speaks for it."""
-    try:
-        return file_system_of(root) in _NETWORK_FILE_SYSTEMS and not shares_disk(root, spool_dir)
-    except OSError:
-        return False
+    return root

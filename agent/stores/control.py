@@ -6,16 +6,20 @@ asked again, and only for a broken line: longer pauses are the uploader's.
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_random
 
 from agent.core.errors import StoreError, StoreLied, StoreUnreachable
-from agent.stores.answer import Answer
+from agent.stores.answer import Answer, AnswerTooLarge
 from agent.stores.failure import HTTP_FAILURES, store_failure
+from agent.stores.issuer import find_issuer, issuer_refused
 from agent.stores.remote import Remote
+from agent.stores.tls import is_about_issuer, tls_cause
 
 MAX_BODY_BYTES = 64 << 10
 QUICK_TRIES = 3
@@ -32,45 +36,100 @@ BASE_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "dock-agent"}
 """Of every request; answers are wanted as they are, so that none can unfold into gigabytes."""
 
 
+_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=3.0)
+
+
 class Control:
     """The control connection to one store. Raises StoreError kinds only; answers are not judged here."""
 
-    def __init__(self, remote: Remote, connect_s: float, total_s: float) -> None:
-        """`connect_s` bounds connecting, `total_s` a whole call: a store may have to hash before it answers."""
+    def __init__(self, remote: Remote, connect_s: float, total_s: float, *, takes_bodies: bool = False) -> None:
+        """`connect_s` bounds connecting, `total_s` a whole call: a store may have to hash before it answers.
+
+        `takes_bodies`: small bodies of every answer are handed out, not only those that were fetched.
+        """
         self._endpoint = remote.endpoint
         self._remote = remote
+        self._takes_bodies = takes_bodies
+        self._connect_s = connect_s
         self._total_s = total_s
-        self._client = httpx.AsyncClient(
+        self._known = self._facts()
+        self._client = self._connected()
+        self._retired: list[httpx.AsyncClient] = []  # made with an earlier certificate, CA or credential of a proxy
+        self._asking = 0
+
+    def _facts(self) -> tuple[ssl.SSLContext, tuple[str, str] | None]:
+        return self._remote.context, self._remote.route.credential
+
+    def _connected(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             headers=BASE_HEADERS,
-            verify=remote.tls,
-            timeout=httpx.Timeout(self._total_s, connect=connect_s, pool=self._total_s),
-            limits=httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=3.0),
+            transport=self._remote.route.async_transport(self._known[0], _LIMITS),
+            timeout=httpx.Timeout(self._total_s, connect=self._connect_s, pool=self._total_s),
             cookies=no_cookies(),
             trust_env=False,
             follow_redirects=False,
         )
 
+    def _current(self) -> httpx.AsyncClient:
+        """The client for a new request; another one once a certificate, a CA or a proxy's credential was renewed."""
+        if self._facts() != self._known:
+            self._retired.append(self._client)
+            self._known = self._facts()
+            self._client = self._connected()
+        return self._client
+
     async def ask(
-        self, method: str, url: str, doing: str, headers: Mapping[str, str] | None = None, *, elsewhere: bool = False
+        self,
+        method: str,
+        url: str,
+        doing: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        elsewhere: bool = False,
+        content: bytes = b"",
     ) -> Answer:
-        """Send one request without a body and take its answer.
+        """Send one request, mostly without a body, and take its answer.
 
         `elsewhere`: StoreLied when an answer of a store that should be another machine comes from this one.
         """
         if not self._endpoint.owns(url):
             raise StoreLied(f"{doing}: an address outside the configured store was about to be used")
+        client = self._current()
+        self._asking += 1
         try:
             async with (
                 asyncio.timeout(self._total_s),
-                self._client.stream(method, url, headers=self._remote.headers(headers)) as response,
+                client.stream(method, url, headers=self._remote.headers(headers), content=content or None) as response,
             ):
+                proxy = self._remote.route.proxy
+                if proxy is not None and response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                    raise proxy.credential_refused(doing)
                 if elsewhere:
                     self._remote.refuse_here(response)
-                return await _taken(response, doing)
+                self._remote.sighting.note(response)
+                return await _taken(response, doing, takes_all=self._takes_bodies)
         except TimeoutError as error:
             raise StoreUnreachable(f"{doing}: no complete answer within {self._total_s:.0f} s") from error
         except HTTP_FAILURES as error:
-            raise store_failure(error, doing, self._remote) from error
+            raise await self._failure(error, doing) from error
+        finally:
+            self._asking -= 1
+            if not self._asking and self._retired:
+                await self._close_retired()
+
+    async def _close_retired(self) -> None:
+        retired, self._retired = self._retired, []
+        async with asyncio.timeout(self._total_s):
+            for client in retired:
+                await client.aclose()
+
+    async def _failure(self, error: Exception, doing: str) -> StoreError:
+        """What a broken request means; who signed a certificate that nobody knows is looked up for the message."""
+        tls = tls_cause(error)
+        if tls is None or not is_about_issuer(tls):
+            return store_failure(error, doing, self._remote)
+        issuer = await find_issuer(self._remote, self._connect_s)
+        return issuer_refused(tls, doing, issuer)
 
     async def ask_again(
         self, method: str, url: str, doing: str, headers: Mapping[str, str] | None = None, *, elsewhere: bool = False
@@ -88,19 +147,22 @@ class Control:
 
     async def close(self) -> None:
         """End all connections; idempotent."""
-        async with asyncio.timeout(self._total_s):
-            await self._client.aclose()
+        self._retired.append(self._client)
+        await self._close_retired()
 
 
-async def _taken(response: httpx.Response, doing: str) -> Answer:
-    wanted = response.request.method == "GET" and response.is_success
-    if wanted and response.headers.get("content-encoding", "identity").lower() != "identity":
+async def _taken(response: httpx.Response, doing: str, *, takes_all: bool) -> Answer:
+    fetched = response.request.method == "GET" and response.is_success
+    plain = response.headers.get("content-encoding", "identity").lower() == "identity"
+    if fetched and not plain:
         raise StoreError(f"{doing}: the store sent a compressed answer, which was not asked for")
     body = bytearray()
+    wanted = fetched or (takes_all and plain)
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > MAX_BODY_BYTES:
-            if wanted:
-                raise StoreError(f"{doing}: the store's answer is larger than {MAX_BODY_BYTES} bytes")
+            if fetched:
+                raise AnswerTooLarge(f"{doing}: the store's answer is larger than {MAX_BODY_BYTES} bytes")
+            wanted = False
             break
     return Answer(response.status_code, dict(response.headers), bytes(body) if wanted else b"")

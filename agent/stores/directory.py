@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Event
 
+from agent.core.announcement import Announcement
 from agent.core.errors import ReceiptInvalid
 from agent.core.object import Receipt, ReceiptKind
 from agent.ports import Clock, Shipment, Transfer
@@ -27,8 +28,10 @@ class DirectoryStore:
     """An EvidenceStore in a mounted directory. Handles are paths relative to it."""
 
     find: Callable[[Shipment], Awaitable[str | None]] | None
+    still_holds: Callable[[Receipt], Awaitable[bool]] | None
+    announce: Callable[[Announcement], Awaitable[bool]] | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a store may need of its station
         self,
         name: str,
         root: Path,
@@ -37,18 +40,23 @@ class DirectoryStore:
         stall_s: float = 60.0,
         allow_unsafe: bool = False,
         place: str | None = None,
+        device: int | None = None,
     ) -> None:
         """`allow_unsafe` accepts file systems that may lose synced bytes, for trials.
 
-        `place` is the store's URL as it was configured; without it, it is made from `root`.
+        `place` is the store's URL as it was configured; without it, it is made from `root`. `device` is the number of
+        the file system that must be there; without it, it is the one that is found first.
         """
         self.name = name
         self.place = place if place is not None else root.as_uri()
-        self._files = DirectoryFiles(name, root, allow_unsafe=allow_unsafe)
+        self._files = DirectoryFiles(name, root, allow_unsafe=allow_unsafe, device=device)
         self._clock = clock
         self._stall_s = stall_s
         self._workers = Workers(name, 2)
+        self._aside = Workers(f"{name}-aside", 1)  # what is no upload takes no upload's thread
         self.find = self._find
+        self.still_holds = self._still_holds
+        self.announce = self._announce
 
     def __repr__(self) -> str:
         """Name the store, nothing else."""
@@ -69,7 +77,7 @@ class DirectoryStore:
         def bring() -> None:
             self._files.open()
             if not self._files.holds(shipment):
-                with SpoolCopy(shipment, stopped) as opened:
+                with SpoolCopy(shipment, stopped, beside=True) as opened:
                     copy.append(opened)
                     self._files.bring(shipment, opened, transfer)
             self._files.write_label(shipment)
@@ -104,6 +112,7 @@ class DirectoryStore:
     async def close(self) -> None:
         """Release the threads; idempotent."""
         self._workers.close()
+        self._aside.close()
 
     async def _find(self, shipment: Shipment) -> str | None:
         """See EvidenceStore.find: a file with this name and size; whether it is right, only `prove` tells."""
@@ -114,3 +123,17 @@ class DirectoryStore:
 
         held = await self._workers.run(look, stall_s=self._stall_s)
         return f"objects/{shipment.sha256}" if held else None
+
+    async def _still_holds(self, receipt: Receipt) -> bool:
+        """See EvidenceStore.still_holds: the file is there and has its size."""
+        return await self._aside.run(lambda: self._files.still_holds(receipt), stall_s=self._stall_s)
+
+    async def _announce(self, announcement: Announcement) -> bool:
+        """See EvidenceStore.announce: a file of its own in `announced/`, which whoever reads it may remove."""
+
+        def write() -> bool:
+            self._files.open()
+            self._files.write_announcement(announcement)
+            return True
+
+        return await self._aside.run(write, stall_s=self._stall_s)

@@ -1,7 +1,8 @@
 """The files of a directory store: objects, their labels, and parts; everything here blocks.
 
 Layout: `objects/<sha256>` the bytes, `objects/<sha256>.<clip>.json` a label beside them, `incoming/<sha256>.part`
-what is unfinished. Nothing is ever overwritten; what anybody finds can be checked with `sha256sum`.
+what is unfinished, `announced/<digest>.json` what is to come. Nothing is ever overwritten; what anybody finds can be
+checked with `sha256sum`.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent.core.announcement import Announcement
 from agent.core.errors import (
     ObjectRefused,
     ReceiptInvalid,
@@ -22,15 +24,19 @@ from agent.core.errors import (
     StoreRefused,
     StoreUnreachable,
 )
-from agent.core.object import Digest
+from agent.core.object import Digest, Receipt
 from agent.files.durable import BlockReader, DurablePart, make_directory
-from agent.files.kernel import DURABLE_FILE_SYSTEMS, file_system_of
+from agent.files.kernel import DURABLE_FILE_SYSTEMS
 from agent.ports import Shipment, Transfer, UploadStopped
 from agent.stores.label import label_name, label_text
+from agent.stores.mount import NETWORK_FILE_SYSTEMS, Mount
 from agent.stores.part import StoredPart
 from agent.stores.spool_copy import SpoolCopy
 
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "cifs", "smb", "smb2"})
+_MOUNT = (
+    "Mount the store again on {}. If it is mounted there, restart the agent: what it finds when it starts decides"
+    " whether the store lies on another machine."
+)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _AWAY = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT})
@@ -39,12 +45,12 @@ _AWAY = frozenset({errno.ENOENT, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, 
 class DirectoryFiles:
     """One directory store's files. Methods block and raise StoreError kinds."""
 
-    def __init__(self, name: str, root: Path, *, allow_unsafe: bool) -> None:
-        """Touch nothing yet: the directory may not be mounted now."""
+    def __init__(self, name: str, root: Path, *, allow_unsafe: bool, device: int | None = None) -> None:
+        """Touch nothing yet: the directory may not be mounted now. `device` as in DirectoryStore."""
         self._name = name
         self._root = root
         self._allow_unsafe = allow_unsafe
-        self._device: int | None = None
+        self._device = device
 
     def object_path(self, sha256: Digest) -> Path:
         """Where an object lies."""
@@ -57,19 +63,21 @@ class DirectoryFiles:
     def open(self) -> None:
         """Make sure that the right, safe file system is there, and the two directories on it."""
         with self._translated("opening the directory"):
-            device = self._root.stat().st_dev
-            if self._device is not None and device != self._device:
-                text = f"store {self._name}: {self._root} is no longer the file system it was; is it still mounted?"
-                raise StoreUnreachable(text, hint=f"Mount the store again on {self._root}.")
-            system = file_system_of(self._root)
-            if system not in DURABLE_FILE_SYSTEMS | NETWORK_FILE_SYSTEMS and not self._allow_unsafe:
+            mount = Mount.at(self._root)
+            self._same_device(mount.device)
+            if mount.system not in DURABLE_FILE_SYSTEMS | NETWORK_FILE_SYSTEMS and not self._allow_unsafe:
                 hint = "Use ext4 or XFS, or a share of a server that does."
                 raise StoreRefused(
-                    f"store {self._name}: {self._root} lies on {system}, which may lose bytes", hint=hint
+                    f"store {self._name}: {self._root} lies on {mount.system}, which may lose bytes", hint=hint
                 )
             make_directory(self._root / "objects")
             make_directory(self._root / "incoming")
-            self._device = device
+            self._device = mount.device
+
+    def _same_device(self, device: int) -> None:
+        if self._device is not None and device != self._device:
+            text = f"store {self._name}: {self._root} is no longer the file system it was; is it still mounted?"
+            raise StoreUnreachable(text, hint=_MOUNT.format(self._root))
 
     def holds(self, shipment: Shipment) -> bool:
         """Tell whether the object's name is taken by a file of the right size. Raises StoreLied for another size."""
@@ -104,15 +112,42 @@ class DirectoryFiles:
 
     def write_label(self, shipment: Shipment) -> None:
         """Put the label beside the object; one that is there stays as it is."""
-        target = self._root / "objects" / label_name(shipment)
         with self._translated("writing a label"):
-            if target.exists():
-                return
-            path = self._root / "incoming" / f"{target.name}.part"
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(FileExistsError), DurablePart(path) as part:
-                part.write(label_text(shipment))
-                part.publish(target)
+            self._write_once(self._root / "objects" / label_name(shipment), label_text(shipment))
+
+    def _write_once(self, target: Path, text: bytes) -> None:
+        if target.exists():
+            return
+        path = self._root / "incoming" / f"{target.name}.part"
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError), DurablePart(path) as part:
+            part.write(text)
+            part.publish(target)
+
+    def still_holds(self, receipt: Receipt) -> bool:
+        """Tell whether the object is there with its size. Creates nothing.
+
+        Raises StoreUnreachable where there are no objects at all: that is a mount point without its store.
+        """
+        with self._translated("looking for an object again"):
+            self._same_device(Mount.at(self._root).device)
+            with os.scandir(self._root / "objects") as entries:
+                if next(entries, None) is None:
+                    text = f"store {self._name}: {self._root} holds no object at all; is it mounted?"
+                    raise StoreUnreachable(text, hint=f"Mount the store again on {self._root}.")
+            try:
+                status = self.object_path(receipt.sha256).lstat()
+            except FileNotFoundError:
+                return False
+        return stat.S_ISREG(status.st_mode) and status.st_size == receipt.size_bytes
+
+    def write_announcement(self, announcement: Announcement) -> None:
+        """Put an announcement into `announced/`, named by its digest; one that is there stays as it is."""
+        text = announcement.text()
+        target = self._root / "announced" / f"{hashlib.sha256(text).hexdigest()}.json"
+        with self._translated("writing an announcement"):
+            make_directory(target.parent)
+            self._write_once(target, text)
 
     def hash_object(self, shipment: Shipment, stopped: Callable[[], bool], progress: Callable[[int], None]) -> None:
         """Read the object again and compare. Cached pages are dropped first, as far as the kernel goes along.

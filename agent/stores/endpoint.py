@@ -50,6 +50,11 @@ class Endpoint:
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
+    def authority(self) -> str:
+        """Host and port."""
+        return self.origin.partition("://")[2]
+
+    @property
     def base(self) -> str:
         """The address under which uploads are created."""
         return self.origin + self.path
@@ -58,6 +63,16 @@ class Endpoint:
     def receipts(self) -> str:
         """The address of the store's receipts: beside the uploads, so that a path prefix of a proxy stays."""
         return urljoin(self.base, "../receipts/")
+
+    @property
+    def announcements(self) -> str:
+        """Where the store is told what is to come: beside the uploads, as the receipts are."""
+        return urljoin(self.base, "../announcements")
+
+    @property
+    def sightings(self) -> str:
+        """Where the store is told of further clips with bytes that it has."""
+        return urljoin(self.base, "../sightings/")
 
     def owns(self, url: str) -> bool:
         """Tell whether a request to `url` stays at the configured origin."""

@@ -39,7 +39,7 @@ def upload_metadata(shipment: Shipment) -> str:
     parts: list[str] = []
     cut: list[str] = []
     room = MAX_HEADER_BYTES - 256  # for `cut` itself
-    for key, value, limit in _fields(shipment):
+    for key, value, limit in label_fields(shipment):
         # Base64 writes three bytes as four characters.
         fits = min(limit, (room - len(key) - 2) // 4 * 3)
         if len(value) > fits:
@@ -51,7 +51,8 @@ def upload_metadata(shipment: Shipment) -> str:
     return ",".join(parts)
 
 
-def _fields(shipment: Shipment) -> list[tuple[str, bytes, int]]:
+def label_fields(shipment: Shipment) -> list[tuple[str, bytes, int]]:
+    """Each known fact: its key, its bytes, and how many bytes it may have, the most useful first."""
     label = shipment.label
     texts = {
         "clip": label.clip,

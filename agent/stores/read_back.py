@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 from agent.core.errors import ObjectRefused, StoreError, StoreRefused
@@ -15,7 +16,6 @@ from agent.stores.line import Line
 from agent.stores.passage import SLOWEST_BYTES_PER_S
 from agent.stores.receipts import ObjectNotHeld
 
-BLOCK_BYTES = 1 << 20
 _NOT_THIS_ONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _NONE_AT_ALL = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
@@ -46,7 +46,10 @@ def still_read_back(receipt: Receipt) -> bool:
 
 @dataclass(slots=True)
 class ReadBack:
-    """One object on its way back. `taken` counts its bytes."""
+    """One object on its way back. `taken` counts its bytes; `headers` makes what the request carries.
+
+    `judge` says what a refusal means where a protocol has its own words for that.
+    """
 
     store: str
     shipment: Shipment
@@ -55,16 +58,19 @@ class ReadBack:
     stall_s: float
     stopped: Callable[[], bool]
     taken: int = 0
+    headers: Callable[[], Mapping[str, str]] = dict
+    judge: Callable[[Answer, str, datetime], StoreError] | None = None
 
     def receipt(self, line: Line, loop: asyncio.AbstractEventLoop) -> Receipt:
         """Fetch and hash. Blocks. Raises ReceiptInvalid, StoreError kinds."""
         doing = f"store {self.store}: reading back {self.shipment.sha256}"
         line.allow(loop, 2 * self.stall_s + self.shipment.size_bytes / SLOWEST_BYTES_PER_S)
-        with line.exchange("GET", self.url, doing, {}) as response:
+        with line.exchange("GET", self.url, doing, self.headers()) as response:
             line.refuse_here(response)
-            self._accept(Answer(response.status_code, dict(response.headers)), doing)
+            answer = Answer(response.status_code, dict(response.headers))
+            self._accept(answer, doing)
             digest = hashlib.sha256()
-            for piece in response.iter_raw(BLOCK_BYTES):
+            for piece in response.iter_raw():  # as they come: to join them would hold a block for each read-back
                 if self.stopped():
                     raise UploadStopped
                 digest.update(piece)
@@ -72,10 +78,14 @@ class ReadBack:
                 if self.taken > self.shipment.size_bytes:
                     break
         if (digest.hexdigest(), self.taken) != (self.shipment.sha256, self.shipment.size_bytes):
+            if answer.is_web_page:
+                raise refusal(answer, doing, self.clock())
             raise ObjectNotHeld(f"{doing}: the store handed out other bytes than were sent")
         return readback_receipt(self.store, self.shipment, self.url, self.clock)
 
     def _accept(self, answer: Answer, doing: str) -> None:
+        if answer.status != HTTPStatus.OK and self.judge is not None:
+            raise self.judge(answer, doing, self.clock())
         if answer.status in _NOT_THIS_ONE | _NONE_AT_ALL:
             hint = 'Allow downloads at the store, or use require = "signed" with a store that gives receipts.'
             kind = ObjectRefused if answer.status in _NOT_THIS_ONE else StoreRefused

@@ -9,6 +9,9 @@ from agent.core.errors import ConfigError, StoreRefused
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED. Source: openssl x509_vfy.h.
 _TIME_CODES = frozenset({9, 10})
+# X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, ...DEPTH_ZERO_SELF_SIGNED_CERT, ...SELF_SIGNED_CERT_IN_CHAIN,
+# ...UNABLE_TO_GET_ISSUER_CERT_LOCALLY, ...UNABLE_TO_VERIFY_LEAF_SIGNATURE. Source: openssl x509_vfy.h.
+_ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
 _CLOCK_HINT = (
     "Check the station's clock first: a wrong clock makes every certificate look expired or not yet valid."
     " If the clock is right, the store's certificate must be renewed. Offloading goes on meanwhile."
@@ -23,8 +26,7 @@ _OWN_HINT = "Renew this station's client certificate (`client_cert`, `client_key
 
 def client_context(ca: Path | None, client_cert: Path | None, client_key: Path | None) -> ssl.SSLContext:
     """Make the context for one store; with `ca`, the system's own store is not consulted. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = _bare(client_cert, client_key)
     try:
         if ca is None:
             context.load_default_certs()
@@ -32,12 +34,30 @@ def client_context(ca: Path | None, client_cert: Path | None, client_key: Path |
             context.load_verify_locations(cafile=ca)
     except OSError as error:
         raise ConfigError(f"the CA file {ca} cannot be used: {error}") from error
+    return context
+
+
+def _bare(client_cert: Path | None, client_key: Path | None) -> ssl.SSLContext:
+    """Trusts nobody yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if client_cert is not None:
         try:
             # An empty password: an encrypted key fails here instead of asking at a terminal.
             context.load_cert_chain(client_cert, client_key, password="")
         except OSError as error:
             raise ConfigError(f"the client certificate {client_cert} cannot be used: {error}") from error
+    return context
+
+
+def pinned_context(certificates: str, client_cert: Path | None, client_key: Path | None) -> ssl.SSLContext:
+    """Make the context for a store whose certificate, or its issuer's, is one of these (PEM). Raises ConfigError."""
+    context = _bare(client_cert, client_key)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a pinned certificate is believed, whoever issued it
+    try:
+        context.load_verify_locations(cadata=certificates)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"a pinned certificate cannot be used: {error}") from error
     return context
 
 
@@ -54,6 +74,11 @@ def tls_cause(error: BaseException) -> ssl.SSLError | None:
 def is_about_time(error: ssl.SSLError) -> bool:
     """Whether the store's certificate is expired or not yet valid, by this station's clock."""
     return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _TIME_CODES
+
+
+def is_about_issuer(error: ssl.SSLError) -> bool:
+    """Whether nobody that we trust has signed the store's certificate."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _ISSUER_CODES
 
 
 def certificate_time_refused(error: ssl.SSLError, doing: str, now: datetime, passed: datetime) -> StoreRefused:
@@ -77,6 +102,8 @@ def tls_refusal(error: ssl.SSLError, doing: str, *, connecting: bool) -> StoreRe
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return None
     reason = (error.reason or "unknown").lower()
+    if "bad_record_mac" in reason:
+        return None  # a byte was altered on the way; no certificate has anything to do with it
     if "alert" in reason and "cert" in reason:
         return StoreRefused(f"{doing}: the store did not accept this station's certificate: {reason}", hint=_OWN_HINT)
     if connecting or "alert" in reason:

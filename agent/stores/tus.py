@@ -8,17 +8,20 @@ from collections.abc import Awaitable, Callable
 from threading import Event
 from typing import TypeVar
 
+from agent.core.announcement import Announcement
 from agent.core.errors import StoreLied
 from agent.core.object import Receipt, ReceiptKind
 from agent.ports import Shipment, Transfer
-from agent.stores.answer import CredentialRefused
 from agent.stores.control import Control
 from agent.stores.delivery import Delivery, KeepHint
 from agent.stores.hint import Hint
 from agent.stores.lines import Lines, TusLimits
+from agent.stores.pace import Pace
 from agent.stores.read_back import still_read_back
 from agent.stores.receipts import ObjectNotHeld, ReceiptKeys
 from agent.stores.remote import Remote
+from agent.stores.throttle import Throttle
+from agent.stores.tus_announcements import TusAnnouncements
 from agent.stores.tus_proof import TusProof
 from agent.stores.uploads import Uploads
 
@@ -31,6 +34,8 @@ class TusStore:
     """An EvidenceStore behind a tus 1.0 server."""
 
     find: Callable[[Shipment], Awaitable[str | None]] | None
+    still_holds: Callable[[Receipt], Awaitable[bool]] | None
+    announce: Callable[[Announcement], Awaitable[bool]] | None
 
     def __init__(
         self,
@@ -39,10 +44,12 @@ class TusStore:
         limits: TusLimits | None = None,
         *,
         place: str | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         """`keys` are the pinned keys of signed receipts; without them only a read-back can prove anything.
 
-        `place` is the store's URL as it was configured; without it, it is made from the address.
+        `throttle` limits what is sent, not what is read back. `place` is the store's URL as it was configured; without
+        it, it is made from the address.
         """
         self.name = remote.name
         self.place = place if place is not None else f"tus+{remote.endpoint.base}"
@@ -52,10 +59,14 @@ class TusStore:
         limits = limits or TusLimits()
         self._control = Control(remote, limits.connect_s, limits.control_s)
         self._uploads = Uploads(remote, self._control)
-        self._lines = Lines(remote, limits)
+        self._lines = Lines(remote, limits, throttle)
+        self._pace = Pace(limits.patch_bytes, signed=keys is not None)
         self._proof = TusProof(remote, self._control, self._uploads, keys)
         self._disproved: dict[str, None] = {}  # in the order of disproof; a restart merely asks once more
+        self._announcements = TusAnnouncements(remote, self._control)
         self.find = self._find if keys else None
+        self.still_holds = self._still_holds
+        self.announce = self._announce
 
     def __repr__(self) -> str:
         """Name the store, nothing else."""
@@ -73,7 +84,7 @@ class TusStore:
             await keep_hint(text)
 
         async def bring() -> str:
-            delivery = Delivery(self._uploads, self._lines, shipment, transfer, keep)
+            delivery = Delivery(self._uploads, self._lines, self._pace, shipment, transfer, keep)
             await delivery.bring(kept[-1], self._clock)
             return delivery.url
 
@@ -95,6 +106,7 @@ class TusStore:
             return await self._admitted(lambda: self._proved(shipment, known.url, at_least))
         except ObjectNotHeld:
             self._disproved[known.url] = None
+            self._pace.altered = True
             while len(self._disproved) > MAX_DISPROVED:
                 del self._disproved[next(iter(self._disproved))]
             raise
@@ -110,18 +122,19 @@ class TusStore:
     async def _find(self, shipment: Shipment) -> str | None:
         return await self._admitted(lambda: self._proof.find(shipment))
 
+    async def _still_holds(self, receipt: Receipt) -> bool:
+        return await self._admitted(lambda: self._proof.still_there(receipt))
+
+    async def _announce(self, announcement: Announcement) -> bool:
+        return await self._admitted(lambda: self._announcements.announce(announcement))
+
     async def _admitted(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask; once more if the credential was refused and its file holds another one by now."""
-        try:
-            return await ask()
-        except CredentialRefused:
-            if not await self._lines.run(self._credential.renew, halt=Event()):
-                raise
-        return await ask()
+        return await self._lines.admitted(ask, self._credential.renew)
 
     async def _proved(self, shipment: Shipment, url: str, at_least: ReceiptKind) -> Receipt:
         signed = await self._proof.signed(shipment, url, at_least)
         if signed is not None:
+            await self._proof.tell_others(shipment)
             return signed
         await self._proof.finished(shipment, url)
         halt = Event()

@@ -38,8 +38,12 @@ class _Views(Collector):
         problems = self._health.get("problems")
         yield from _gauge("dock_problems", "Things a person should look at", _length(problems))
         yield from _gauge("dock_trial", "1 when a store on this machine may confirm", station.get("trial"))
+        draining = station.get("drain") is not None
+        yield from _gauge("dock_draining", "1 when a person lets it come to rest for a restart", draining)
         yield from _gauge("dock_wiping_enabled", "1 when cameras may be cleared", station.get("wiping"))
         yield from _gauge("dock_uploads_running", "Uploads that run now", station.get("uploading"))
+        limit = _limit_bytes_s(station)
+        yield from _gauge("dock_upload_limit_bytes_per_second", "What all stores together may be sent now", limit)
         yield from self._of_bays()
         yield from _of_clips(_part(totals, "clips"))
         yield from _gauge("dock_clips_wiped", "Clips whose camera copy was destroyed", totals.get("wiped"))
@@ -76,13 +80,30 @@ def _of_clips(states: Mapping[str, JsonValue]) -> Iterable[Metric]:
 def _of_stores(stores: JsonValue) -> Iterable[Metric]:
     up = GaugeMetricFamily("dock_store_up", "1 when the last try with a store went well", labels=["store"])
     failures = GaugeMetricFamily("dock_store_failures", "Failed tries in a row", labels=["store"])
+    limits = GaugeMetricFamily("dock_store_upload_limit_bytes_per_second", "A store's own limit now", labels=["store"])
+    meaning = "What is sent at the most to leave the line to others"
+    yielding = GaugeMetricFamily("dock_store_upload_yield_bytes_per_second", meaning, labels=["store"])
     for store in stores if isinstance(stores, list) else []:
         if isinstance(store, dict):
             name = str(store.get("name"))
             up.add_metric([name], _number(store.get("ok")) or 0)
             failures.add_metric([name], _number(store.get("failures")) or 0)
+            slowed = _limit_bytes_s(store, "yielding")
+            if slowed is not None:
+                yielding.add_metric([name], slowed)
+            limit = _limit_bytes_s(store)
+            if limit is not None:
+                limits.add_metric([name], limit)
     yield up
     yield failures
+    yield limits
+    yield yielding
+
+
+def _limit_bytes_s(view: Mapping[str, JsonValue], key: str = "bandwidth") -> float | None:
+    """A limit in a view; None where there is none."""
+    bits_s = _number(_part(view, key).get("limit_bits_s"))
+    return None if bits_s is None else bits_s / 8
 
 
 def _gauge(name: str, meaning: str, value: JsonValue) -> Iterable[Metric]:

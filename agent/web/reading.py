@@ -18,6 +18,7 @@ T = TypeVar("T")
 ANSWER_S = 10.0
 """The desk has this long to answer one question."""
 _ROWS = {"default": 200, "least": 1, "most": 10_000}
+_UPLOADS = {"default": 200, "least": 1, "most": 1000}
 
 
 class Reading:
@@ -45,8 +46,8 @@ class Reading:
 
     async def queue(self, request: Request) -> Response:
         """Running and waiting uploads."""
-        Query(request.query_params, ())
-        return json_answer(await answered(self._desk.queue()))
+        limit = Query(request.query_params, ("limit",)).number("limit", **_UPLOADS)
+        return json_answer(await answered(self._desk.queue(limit=limit)))
 
     async def events(self, request: Request) -> Response:
         """Custody events, for reading."""

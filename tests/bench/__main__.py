@@ -5,8 +5,11 @@ import importlib
 import json
 import sys
 
-BENCHMARKS = ("offload", "upload", "depot", "latency", "footprint")
-"""Modules of this package; each has `measure() -> Result`."""
+BENCHMARKS = {
+    name: name
+    for name in ("offload", "upload", "depot", "latency", "footprint", "dock", "fleet", "bandwidth", "urgent", "queue")
+} | {name: f"upload_{name}" for name in ("tls", "s3", "tus", "clips", "resume", "wan", "cuts", "crowd")}
+"""Names and their modules of this package; each has `measure() -> Result`. `upload` is all of the second kind."""
 
 
 def main() -> int:
@@ -15,12 +18,14 @@ def main() -> int:
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     wanted = parser.parse_args()
-    result = importlib.import_module(f"tests.bench.{wanted.name}").measure()
+    result = importlib.import_module(f"tests.bench.{BENCHMARKS[wanted.name]}").measure()
     if wanted.json:
         print(json.dumps(result.as_json()))
     else:
         for row in result.rows:
             print("  ".join(f"{name} {value:8.3f}" for name, value in row.items()))
+        for name, text in result.tools.items():
+            print(f"{name}: {text}")
         for key, bar in result.bars.items():
             word = "at most" if bar.most else "at least"
             print(f"{'ok  ' if bar.ok else 'MISS'} {key}: {bar.value} ({word} {bar.bar})")

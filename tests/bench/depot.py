@@ -28,7 +28,7 @@ from agent.stores.tus import TusStore
 from tests.bench.places import places
 from tests.bench.processor import cpu_s_of
 from tests.bench.result import Bar, Result, Row, median_ratio
-from tests.bench.upload import send, stock
+from tests.bench.shipments import send, stock
 from tests.depot.process import depot_process
 
 SIZE_BYTES = 1 << 30

@@ -30,7 +30,7 @@ from agent.stores.tus import TusStore
 from tests.bench.cards import fill
 from tests.bench.places import places
 from tests.bench.result import Bar, Result, Row
-from tests.bench.upload import keep, send, shipment_of
+from tests.bench.shipments import keep, send, shipment_of
 from tests.scenarios.shift import Running, Shift
 
 CLIP_BYTES = 50_000_000

@@ -84,6 +84,34 @@ async def test_a_change_is_shown_and_told_to_those_who_listen(browser: Browser, 
         assert await page.locator("#spoken").get_attribute("aria-live") == "polite"
 
 
+async def test_a_station_without_bays_says_how_to_set_them_up(browser: Browser, tmp_path: Path) -> None:
+    desk = FakeDesk()
+    async with shown(browser, desk, tmp_path) as (page, _):
+        await expect(page.locator("#none")).to_contain_text("No bay is set up yet.")
+        desk.bay_views = [empty_bay("1")]
+        desk.ring()
+        await expect(page.locator(".tile")).to_have_count(1)
+        await expect(page.locator("#none")).to_be_hidden()
+        desk.bay_views = []
+        desk.ring()
+        await expect(page.locator("#none")).to_be_visible()
+
+
+async def test_a_large_tile_says_why_a_camera_was_not_cleared_to_the_end(browser: Browser, tmp_path: Path) -> None:
+    why = (
+        "all footage that its profile names is in the evidence store; the camera was not cleared: nobody has claimed it"
+    )
+    done = bay_view("1", "take, footage still aboard", reason=why, total_bytes=0, done_bytes=0, rate_bytes_s=0)
+    async with shown(browser, FakeDesk(done, empty_bay("2")), tmp_path) as (page, _):
+        reason = page.locator(".tile .reason").first
+        await expect(reason).to_have_text(why)
+        assert await reason.evaluate("text => text.scrollHeight <= text.clientHeight + 1")
+        camera = page.locator(".tile .camera").first
+        assert await camera.evaluate(
+            "text => text.getBoundingClientRect().bottom < text.closest('.tile').getBoundingClientRect().bottom"
+        )
+
+
 async def test_bays_that_come_and_go_keep_their_order(browser: Browser, tmp_path: Path) -> None:
     desk = FakeDesk(bay_view("1"), bay_view("2"), bay_view("3"))
     async with shown(browser, desk, tmp_path) as (page, _):
@@ -111,6 +139,33 @@ async def test_a_seized_camera_has_a_band_that_says_so(browser: Browser, tmp_pat
         bands = page.locator(".seized")
         await expect(bands.first).to_have_text("Seized: Case 9")
         await expect(bands.nth(1)).to_be_hidden()
+
+
+async def test_limits_of_bandwidth_are_said_until_they_end(browser: Browser, tmp_path: Path) -> None:
+    desk = FakeDesk(bay_view("1"))
+    async with shown(browser, desk, tmp_path) as (page, _):
+        await expect(page.locator("#bandwidth")).to_be_hidden()
+        pause = {"limit_bits_s": 0, "until": None, "shown": "paused"}
+        desk.station_view = station_view(
+            bandwidth={
+                "limit_bits_s": 5_000_000,
+                "until": "2026-11-27T18:00:00+00:00",
+                "shown": "5 Mbit/s until 18:00",
+            },
+            stores=[{"name": "central", "ok": True, "counts": True, "bandwidth": pause}],
+        )
+        desk.ring()
+        await expect(page.locator("#bandwidth")).to_have_text("uploads: 5 Mbit/s until 18:00")
+        await expect(page.locator("#stores")).to_have_text("store central: ok, paused")
+        slowed = {"limit_bits_s": 2_400_000, "delay_ms": 70, "shown": "slowed to 2.4 Mbit/s"}
+        desk.station_view = station_view(
+            stores=[{"name": "central", "ok": True, "counts": True, "bandwidth": None, "yielding": slowed}]
+        )
+        desk.ring()
+        await expect(page.locator("#stores")).to_have_text("store central: ok, slowed to 2.4 Mbit/s")
+        desk.station_view = station_view()
+        desk.ring()
+        await expect(page.locator("#bandwidth")).to_be_hidden()
 
 
 async def test_trial_wiping_and_a_store_in_trouble_are_said_in_words(browser: Browser, tmp_path: Path) -> None:

@@ -60,8 +60,10 @@ class Copy:
         assert done.returncode == 0, f"{patch.name} does not fit the code any more; make it anew:\n{done.stdout}"
 
     def run(self, tests: list[str]) -> subprocess.CompletedProcess[str]:
-        command = [str(self.python), "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", "0", "-m", "", *tests]
-        # It is a run of its own, also where this one is a worker of another.
+        # It is a run of its own, also where this one is a worker of another. So is its directory: in the one that all
+        # runs share, each tidies up after the others when it ends, and two that do so at once break each other.
+        own = ["-p", "no:cacheprovider", f"--basetemp={self.root.parent / 'basetemp'}"]
+        command = [str(self.python), "-m", "pytest", *own, "-q", "-x", "-n", "0", "-m", "", *tests]
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
         return subprocess.run(  # noqa: S603
             command, cwd=self.root, env=environment, capture_output=True, text=True, check=False

@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +38,15 @@ def start(
     *words: str | bytes,
     stdout: int | IO[str] = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
+    stdin: int | None = None,
     env: dict[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """Start the real command; its output comes through pipes unless it is told where to go."""
-    command = [sys.executable, "-m", "agent", *words]
+    # Whoever runs the tests in the background ignores Ctrl-C, and what they start would inherit that.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "agent", *words]
     env = env or environment()
     return subprocess.Popen(  # noqa: S603 - our own program
-        command, text=True, stdout=stdout, stderr=stderr, env=env, cwd=ROOT
+        command, text=True, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=ROOT
     )
 
 
@@ -83,16 +85,22 @@ def has_control_codes(text: str) -> bool:
     return any(not c.isprintable() and c != "\n" for c in text)
 
 
-def on_a_terminal(*words: str, **changed: str) -> str:
-    """Run the real command to its good end; what a terminal of 120 columns gets to see."""
+def on_a_terminal(*words: str, typed: Sequence[str] | None = None, **changed: str) -> str:
+    """Run the real command to its good end; what a terminal of 120 columns gets to see.
+
+    `typed` answers its questions, each of which ends with a colon.
+    """
     leader, follower = pty.openpty()
     env = environment(TERM="xterm-256color", COLUMNS="120", **changed)
-    with start(*words, stdout=follower, stderr=follower, env=env) as process:
+    stdin, answers = None if typed is None else follower, list(typed or ())
+    with start(*words, stdin=stdin, stdout=follower, stderr=follower, env=env) as process:
         os.close(follower)
         said = b""
         try:
             while block := os.read(leader, 65536):
                 said += block
+                if answers and said.endswith(b": "):
+                    os.write(leader, f"{answers.pop(0)}\n".encode())
         except OSError:  # how a pseudo-terminal says that the other end has closed
             pass
         finally:

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -46,11 +47,40 @@ def test_without_service_and_records_it_says_so_and_makes_nothing(here: Here, pl
 def test_the_queue_shows_progress_and_problems(here: Here, place: Place, service: Service) -> None:
     digest = "ab" * 32
     service.desk.queue_views = [
-        {"sha256": digest, "store": "central", "camera": "X1", "urgent": True, "size": 200, "state": "uploading",
-         "attempts": 1, "problem": None, "sent_bytes": 50},
-        {"sha256": digest, "store": "copy", "state": "paused", "attempts": 3, "problem": "no\nroom"},
+        {"sha256": digest, "clip": "c1", "store": "central", "camera": "X1", "urgent": True, "size": 200,
+         "state": "uploading", "attempts": 1, "problem": None, "why": None, "sent_bytes": 50},
+        {"sha256": digest, "clip": "c2", "store": "copy", "state": "held_back", "attempts": 3, "why": "no\nroom"},
     ]  # fmt: skip
     lines = here("queue", "list", "--config", str(place.config)).out.splitlines()
-    assert lines[1].split() == ["abababababab", "central", "uploading,", "urgent", "25%", "X1", "200", "B", "1", "-"]
-    assert lines[2].split() == ["abababababab", "copy", "paused", "-", "-", "3", "no\\nroom"]
+    assert lines[1].split() == ["c1", "central", "uploading,", "urgent", "25%", "X1", "200", "B", "1", "-"]
+    assert lines[2].split() == ["c2", "copy", "held", "back", "-", "-", "3", "no\\nroom"]
     assert json.loads(here("queue", "list", "--json", "--config", str(place.config)).out) == service.desk.queue_views
+
+
+def test_the_queue_tells_the_next_try_on_the_local_clock_and_in_json_exactly(
+    here: Here, place: Place, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = "2026-11-27T04:45:57.072157+00:00"
+    why = f"Store central is left alone until {at}: no connection"
+    service.desk.queue_views = [{"clip": "c1", "store": "central", "state": "waiting", "why": why, "next_at": at}]
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        ended = here("queue", "list", "--config", str(place.config))
+        assert "left alone until 2026-11-26 23:45 EST: no connection" in ended.out
+        assert json.loads(here("queue", "list", "--json", "--config", str(place.config)).out)[0]["why"] == why
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_long_queue_is_shown_in_part_and_the_rest_is_counted(here: Here, place: Place, service: Service) -> None:
+    row: JsonObject = {"clip": "c1", "store": "central", "state": "waiting", "why": "its turn is next"}
+    service.desk.queue_views = [row] * 70
+    service.desk.station_view["queue"] = {"uploads": 100_000, "held_back": 0, "set_aside": 0}
+    lines = here("queue", "list", "--config", str(place.config)).out.splitlines()
+    assert (len(lines), lines[-1]) == (52, "and 99,950 more")
+    ended = here("queue", "list", "--json", "--limit", "60", "--config", str(place.config))
+    assert (len(json.loads(ended.out)), ended.err) == (60, "and 99,940 more\n")
+    ended = here("queue", "list", "--limit", "71", "--config", str(place.config))
+    assert "more" not in ended.out

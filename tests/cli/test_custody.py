@@ -1,13 +1,23 @@
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from agent.cli.clip_life import tell
 from agent.cli.custody_log import PAGE
 from agent.core.custody import line_digest
-from tests.cli.command import Here, dock_agent
+from tests.cli.command import ROOT, Here, dock_agent
 from tests.cli.conftest import Place, Service
+
+
+def test_every_event_of_a_clips_life_has_words_of_its_own() -> None:
+    custody = (ROOT / "docs/events.md").read_text("utf-8").partition("## Log events")[0]
+    named = set(re.findall(r"(?m)^- `([a-z]+\.[a-z_]+)`", custody))
+    lived = {name for name in named if name.partition(".")[0] in {"clip", "copy", "object"}} | {"queue.retried"}
+    assert {name for name in lived if name in tell({"event": name})} == set()
+    assert "queue.paused" in tell({"event": "queue.paused"})
 
 
 def seize(here: Here, place: Place, *serials: str) -> None:
@@ -90,7 +100,7 @@ def test_the_exact_lines_are_exported_and_never_over_another_file(here: Here, pl
     target.write_text("evidence")
     refused = here(*words)
     assert (refused.code, target.read_text()) == (1, "evidence")
-    assert "File exists" in refused.err
+    assert refused.err == f"dock-agent: {target} exists already; give another name.\n"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["agent.toml", "log.jsonl", "state"]
 
 
@@ -123,7 +133,7 @@ def test_an_unknown_clip_is_said(here: Here, place: Place, service: Service) -> 
     assert not service.desk.asked
     ended = here("custody", "show", "c9", "--config", str(place.config))
     assert (ended.code, ended.err) == (
-        1, "dock-agent: The custody log has no clip c9. Look for its id with `dock-agent clips`.\n",
+        1, "dock-agent: The custody log knows no clip c9. Look for its id with `dock-agent clips`.\n",
     )  # fmt: skip
 
 
@@ -137,8 +147,22 @@ def test_half_an_id_is_enough_as_long_as_it_means_one_clip(here: Here, place: Pl
 
     assert told("c123") == (0, "clip c1234")
     assert told("c12") == (0, "clip c12")
-    several = "dock-agent: 3 clips begin with c, such as c12 and c1234. Give more of the id."
+    several = "dock-agent: More than one clip begins with c: c12, c1234, c2. Give more of the id."
     assert told("c") == (1, several)
+
+
+@pytest.mark.parametrize("end", ["…", "..."])
+def test_an_id_may_be_given_as_tables_and_documents_shorten_it(
+    here: Here, place: Place, service: Service, end: str
+) -> None:
+    service.desk.record("clip.listed", clip="c0ffee01", camera="X1", path_hex="41", at="t")
+    ended = here("custody", "show", f"c0ffee{end}", "--config", str(place.config))
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "clip c0ffee01")
+    service.desk.asked.clear()
+    here("queue", "retry", f"c0ffee{end}", "--config", str(place.config))
+    here("queue", "hold", f"c0ffee{end}", "--reason", "appeal", "--config", str(place.config))
+    assert [request["clip"] for _, request in service.desk.asked] == ["c0ffee", "c0ffee"]
+    assert here("custody", "show", end, "--config", str(place.config)).code == 2
 
 
 def test_a_ledger_that_nobody_rolled_back_is_not_to_be_accepted(here: Here, place: Place) -> None:

@@ -1,7 +1,13 @@
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from agent.depot.depot import Depot
 from tests.cli.command import Here
 
 
@@ -25,6 +31,22 @@ def test_enrolling_at_a_mistyped_directory_makes_nothing_and_says_so(here: Here,
 def test_a_new_depot_takes_further_stations_before_it_was_ever_started(here: Here, tmp_path: Path) -> None:
     assert here("depot", "--dir", str(tmp_path), "--enrol", "hub7", "--new").code == 0
     assert here("depot", "--dir", str(tmp_path), "--enrol", "hub8").out.startswith("hub8.")
+
+
+def test_a_second_credential_for_a_station_needs_to_be_asked_for(here: Here, tmp_path: Path) -> None:
+    first = here("depot", "--dir", str(tmp_path), "--enrol", "hub7", "--new")
+    kept = (tmp_path / "stations" / "hub7.json").read_bytes()
+    refused = here("depot", "--dir", str(tmp_path), "--enrol", "hub7")
+    assert (first.code, refused.code, refused.out) == (0, 1, "")
+    assert "--replace" in refused.err
+    assert (tmp_path / "stations" / "hub7.json").read_bytes() == kept
+    replaced = here("depot", "--dir", str(tmp_path), "--enrol", "hub7", "--replace")
+    assert replaced.out.startswith("hub7.")
+    assert (tmp_path / "stations" / "hub7.json").read_bytes() != kept
+
+
+def test_a_replacement_is_only_spoken_of_when_a_station_is_enrolled(here: Here, tmp_path: Path) -> None:
+    assert here("depot", "--dir", str(tmp_path), "--replace").code == 2
 
 
 def test_a_new_depot_is_only_spoken_of_when_a_station_is_enrolled(here: Here, tmp_path: Path) -> None:
@@ -66,3 +88,32 @@ def test_revoking_takes_the_credential_away_and_says_when_there_is_none(here: He
     again = here("depot", "--dir", str(tmp_path), "--revoke", "hub7")
     assert (again.code, again.out) == (1, "")
     assert "hub7 has no credential" in again.err
+
+
+@pytest.fixture
+def of_nobody() -> Iterator[Path]:
+    """A depot that belongs to another user, where that user gets."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        Depot(Path(folder), clock=lambda: datetime.now(UTC)).close()
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_what_root_writes_into_a_depot_of_another_user_is_that_users(
+    here: Here, of_nobody: Path, tmp_path: Path
+) -> None:
+    place, credential = str(of_nobody), tmp_path / "hub7b.token"
+    assert here("depot", "--dir", place, "--enrol", "hub7").code == 0
+    assert here("depot", "--dir", place, "--enrol", "hub7", "--renew").code == 0
+    assert here("depot", "--dir", place, "--enrol", "hub8").code == 0
+    assert here("depot", "--dir", place, "--revoke", "hub8").code == 0
+    replaced = here("depot", "replace", "hub7", "hub7b", "--dir", place, "--credential-to", str(credential))
+    assert (replaced.code, replaced.err) == (0, "")
+    left = {path.name for path in (of_nobody / "stations").iterdir()}
+    assert left == {"hub7b.json", "~hub7.successor"}
+    owners = {path.stat().st_uid for path in (of_nobody, *of_nobody.rglob("*"))}
+    assert owners == {pwd.getpwnam("nobody").pw_uid}
+    assert credential.stat().st_uid == os.geteuid() == 0

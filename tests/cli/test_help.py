@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -6,15 +7,55 @@ import pytest
 from tests.cli.command import ROOT, Here, dock_agent, environment
 
 HEAVY = ("cryptography", "httpx", "jinja2", "pydantic", "rich", "sqlite_utils", "starlette", "structlog", "uvicorn")
-VERBS = ("run", "check", "offload", "status", "bays", "queue", "clips", "custody", "profiles", "depot", "demo")
+VERBS = (
+    "setup",
+    "drain",
+    "backup",
+    "support-bundle",
+    "restore",
+    "enrol",
+    "renew",
+    "replace-station",
+    "run",
+    "check",
+    "offload",
+    "status",
+    "bays",
+    "queue",
+    "clips",
+    "custody",
+    "profiles",
+    "profile",
+    "depot",
+    "doctor",
+    "demo",
+)
 
 
 def test_help_names_every_verb_and_the_exit_codes() -> None:
     ended = dock_agent("--help")
     assert (ended.code, ended.err) == (0, "")
-    listed = {line.split()[0] for line in ended.out.split("Commands:")[1].splitlines() if line.strip()}
+    listed = set(re.findall(r"(?m)^  (\S+)", ended.out.split("Commands:")[1]))
     assert listed == set(VERBS)
     assert "75 safe in the spool" in ended.out
+
+
+@pytest.mark.parametrize("group", [(), ("bays",), ("queue",), ("custody",), ("depot",), ("doctor",), ("profile",)])
+def test_the_list_of_verbs_cuts_no_sentence_off(group: tuple[str, ...]) -> None:
+    listed = dock_agent(*group, "--help").out.split("Commands:")[1]
+    assert "..." not in listed
+    assert len(listed.splitlines()) > 1
+
+
+def test_the_usage_line_is_written_as_in_the_man_page(here: Here) -> None:
+    assert here("queue", "pause", "--help").out.startswith("Usage: dock-agent queue pause [OPTIONS] [STORE]\n")
+    assert here("queue", "hold", "--help").out.startswith("Usage: dock-agent queue hold [OPTIONS] CLIP\n")
+
+
+def test_a_wrong_word_is_told_in_our_own_words(here: Here) -> None:
+    ended = here("clips", "--state", "gone")
+    assert ended.code == 2
+    assert "Invalid value for '--state': 'gone' is not one of 'listed', 'spooled'" in ended.err
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -121,3 +122,66 @@ def test_a_card_goes_alone_through_the_whole_chain_into_a_real_depot(tmp_path: P
     broken = here("depot", "verify", "--dir", str(depot), "--json")
     assert (broken.code, len(json.loads(broken.out)["problems"])) == (1, 1)
     assert "Keep the depot as it is" in broken.err
+
+
+def test_the_same_bytes_on_a_second_camera_have_a_line_of_their_own_in_the_depot(here: Here, tmp_path: Path) -> None:
+    for serial in ("X60A0001", "X60A0002"):
+        build_card(tmp_path / serial, "plain-dcim", serial=serial, seed=1, clips=1, clip_bytes=100_000)
+    (first,) = (tmp_path / "X60A0001").rglob("*.MP4")
+    (second,) = (tmp_path / "X60A0002").rglob("*.MP4")
+    second.write_bytes(first.read_bytes())
+    with depot_for(tmp_path) as (config, depot):
+        for serial in ("X60A0001", "X60A0002"):
+            assert dock_agent("offload", str(tmp_path / serial), "--config", str(config)).code == 0
+        found = json.loads(here("depot", "ls", "--dir", str(depot), "--json").out)
+        said = here("depot", "ls", "--dir", str(depot)).out
+    digest = hashlib.sha256(first.read_bytes()).hexdigest()
+    rows = [row for row in found if row["sha256"] == digest]
+    assert [(row["camera"], row["same_as"] is not None) for row in rows] == [("X60A0001", False), ("X60A0002", True)]
+    assert "the same bytes" in said
+
+
+def test_with_the_store_away_and_no_service_a_person_reads_words_and_what_to_do(tmp_path: Path) -> None:
+    build_card(tmp_path / "card", "plain-dcim", serial="X60A0001", seed=1, clips=1, clip_bytes=100_000)
+    with depot_for(tmp_path) as (config, _):
+        pass  # it was there when the station was set up, and is not any more
+    ended = dock_agent("offload", str(tmp_path / "card"), "--wait", "3", "--config", str(config))
+    assert ended.code == 75
+    assert "start the service or run this again" in ended.out
+    assert "the upload goes on once the service runs, or this is run again." in ended.err
+    assert "by itself" not in ended.out + ended.err
+    assert all(line.startswith("dock-agent: ") for line in ended.err.splitlines()), ended.err
+
+
+def test_a_mount_point_without_its_card_is_no_success(here: Here, place: Place, tmp_path: Path) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    ended = here("offload", str(card), "--config", str(place.config))
+    structlog.reset_defaults()
+    assert (ended.code, ended.out) == (1, f"Nothing was found under {card}: is it mounted?\n")
+
+
+def test_an_unknown_profile_is_a_usage_error_that_names_those_that_are_known(
+    here: Here, place: Place, tmp_path: Path
+) -> None:
+    build_card(tmp_path / "card", "plain-dcim", serial="X60A0001", seed=1, clips=1, clip_bytes=100_000)
+    ended = here("offload", str(tmp_path / "card"), "--profile", "nope", "--config", str(place.config))
+    structlog.reset_defaults()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("dock-agent: There is no profile 'nope'; known are: ")
+    assert ended.err.endswith(". Name one of these, or leave --profile out.\n")
+
+
+def test_with_every_store_on_this_machine_and_no_trial_it_says_that_nothing_can_be_confirmed(
+    here: Here, place: Place, tmp_path: Path
+) -> None:
+    build_card(tmp_path / "card", "plain-dcim", serial="X60A0001", seed=1, clips=1, clip_bytes=100_000)
+    (tmp_path / "evidence").mkdir()
+    store = f'[[stores]]\nname = "here"\nurl = "file://{tmp_path}/evidence"\nrequire = "readback"\n'
+    place.config.write_text(place.config.read_text() + store)
+    ended = here("offload", str(tmp_path / "card"), "--wait", "0", "--config", str(place.config))
+    structlog.reset_defaults()
+    assert ended.code == 75
+    (said,) = [line for line in ended.out.splitlines() if line.startswith("All safe in the spool")]
+    assert "can ever be confirmed: every store is on this machine" in said
+    assert "again" not in said

@@ -2,6 +2,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -125,3 +126,35 @@ def test_a_failure_with_words_of_its_own_is_no_crash(
     breaks_with(error, monkeypatch)
     ended = here("run", "--config", str(place.config))
     assert (ended.code, ended.err) == (1, f"dock-agent: away. {StoreError.hint}\n")
+
+
+def put(file: Path, text: str) -> None:
+    """Write it at once: a half of it would be a mistake of its own."""
+    whole = file.with_suffix(".new")
+    whole.write_text(text)
+    whole.rename(file)
+
+
+def test_a_service_that_waits_for_its_configuration_ends_once_it_holds(place: Place) -> None:
+    good = place.config.read_text()
+    place.config.unlink()
+    with running("run", "--await-config", "--config", str(place.config)) as process:
+        assert process.stderr is not None
+        lines = (json.loads(line) for line in process.stderr)
+        first = next(lines)
+        assert (first["event"], f"{place.config}: there is no such file" in first["problem"]) == (
+            "config.awaited",
+            True,
+        )
+        put(place.config, good + "[confirm]\ncopies = 0\n")
+        second = next(lines)
+        assert (second["event"], "confirm.copies" in second["problem"]) == ("config.awaited", True)
+        put(place.config, good)
+        assert next(lines)["event"] == "config.found"
+        assert process.wait(END_S) == 0
+    assert not place.state.exists()
+
+
+def test_a_configuration_that_is_there_is_not_waited_for(here: Here, place: Place) -> None:
+    place.config.write_text(place.config.read_text() + "[confirm]\ncopies = 0\n")
+    assert here("run", "--await-config", "--config", str(place.config)).code == 78

@@ -45,6 +45,31 @@ def test_bays_stores_and_totals_are_shown(here: Here, place: Place, service: Ser
     assert "look at this: Bay 9: odd." in ended.out
 
 
+def test_limits_of_bandwidth_are_shown_where_there_are_any(here: Here, place: Place, service: Service) -> None:
+    assert "limit" not in here("status", "--config", str(place.config)).out
+    service.desk.station_view = station_view(
+        bandwidth={"limit_bits_s": 5_000_000, "until": "2026-11-27T18:00:00+00:00", "shown": "5 Mbit/s until 18:00"}
+    )
+    service.desk.station_view["stores"][0]["bandwidth"] = {  # type: ignore[index, call-overload]
+        "limit_bits_s": 0,
+        "until": None,
+        "shown": "paused",
+    }
+    shown = here("status", "--config", str(place.config)).out
+    assert "1 upload running, 5 Mbit/s until 18:00\n" in shown
+    assert ["central", "signed", "ok,", "paused"] in [line.split() for line in shown.splitlines()]
+
+
+def test_why_uploads_are_slow_is_shown(here: Here, place: Place, service: Service) -> None:
+    assert "slowed" not in here("status", "--config", str(place.config)).out
+    service.desk.station_view["stores"][0]["yielding"] = {  # type: ignore[index, call-overload]
+        "limit_bits_s": 2_400_000,
+        "delay_ms": 70,
+        "shown": "slowed to 2.4 Mbit/s",
+    }
+    assert "ok, slowed to 2.4 Mbit/s" in here("status", "--config", str(place.config)).out
+
+
 def test_a_trial_with_wiping_off_is_told(here: Here, place: Place, service: Service) -> None:
     service.desk.station_view = station_view(trial=True, wiping=False)
     assert "TRIAL, not for evidence; wiping is off" in here("status", "--config", str(place.config)).out

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.errors import ReceiptInvalid, SpoolCorrupt, StoreUnreachable
+from agent.core.announcement import Announced, Announcement
+from agent.core.errors import ReceiptInvalid, SpoolCorrupt, StoreError, StoreUnreachable
 from agent.core.object import EMPTY_DIGEST, ReceiptKind
 from agent.ports import Shipment, Transfer, UploadStopped
 from tests.contracts.store_place import MIB, Hints, Place, make_bytes, make_shipment, opened, stopped_halfway
@@ -79,7 +80,7 @@ class StoreContract:
 
     async def test_a_store_says_where_it_is_without_credentials(self, place: Place) -> None:
         async with opened(place) as store:
-            assert store.place.split(":")[0] in ("tus+http", "tus+https", "file")
+            assert store.place.split(":")[0] in ("tus+http", "tus+https", "s3+http", "s3+https", "axis", "file")
             assert "@" not in store.place
 
     async def test_a_hint_is_kept_before_the_first_byte_leaves(self, place: Place, shipment: Shipment) -> None:
@@ -245,6 +246,56 @@ class StoreContract:
         await store.send(shipment, None, Transfer(), Hints(Transfer()).keep)
         await store.close()
         await store.close()
+
+    async def test_a_store_says_whether_it_still_has_what_it_proved(self, place: Place, shipment: Shipment) -> None:
+        stays = make_shipment(shipment.file.parent, b"stays" + shipment.sha256.encode())
+        receipts = []
+        async with opened(place) as store:
+            for each in (shipment, stays):
+                handle = await store.send(each, None, Transfer(), Hints(Transfer()).keep)
+                receipts.append(await store.prove(each, handle, place.require))
+        async with opened(place) as later:
+            assert later.still_holds is not None
+            assert [await later.still_holds(receipt) for receipt in receipts] == [True, True]
+            place.lose(shipment.sha256)
+            assert [await later.still_holds(receipt) for receipt in receipts] == [False, True]
+
+    async def test_a_store_that_is_away_has_lost_nothing(self, place: Place, shipment: Shipment) -> None:
+        async with opened(place) as store:
+            handle = await store.send(shipment, None, Transfer(), Hints(Transfer()).keep)
+            receipt = await store.prove(shipment, handle, place.require)
+        away = place.open_unreachable()
+        assert away.still_holds is not None
+        with pytest.raises(StoreError):
+            await away.still_holds(receipt)
+        await away.close()
+
+    async def test_what_is_to_come_is_told_once_however_often_it_is_said(
+        self, place: Place, shipment: Shipment
+    ) -> None:
+        told = Announced(
+            shipment.sha256, shipment.size_bytes, shipment.label.camera, b"DCIM/\xff.MP4", None, event=True, urgent=True
+        )
+        announcement = Announcement.of("hub7", [told])
+        before = [] if place.announced is None else place.announced()
+        for _ in range(2):
+            async with opened(place) as store:
+                assert (store.announce is not None) == place.may_announce
+                if store.announce is None:
+                    return
+                taken = [await store.announce(announcement) for _ in range(2)]
+                assert taken == [place.announced is not None] * 2
+        if place.announced is not None:
+            assert sorted(place.announced()) == sorted([*before, shipment.sha256])
+
+    async def test_an_announcement_to_a_store_that_is_away_is_reported(self, place: Place, shipment: Shipment) -> None:
+        told = Announced(shipment.sha256, 1, shipment.label.camera, b"a", None, event=False, urgent=False)
+        away = place.open_unreachable()
+        assert (away.announce is not None) == place.may_announce
+        if away.announce is not None:
+            with pytest.raises(StoreUnreachable):
+                await away.announce(Announcement.of("hub7", [told]))
+        await away.close()
 
     async def test_a_size_that_is_not_the_files_is_corrupt(self, place: Place, shipment: Shipment) -> None:
         async with opened(place) as store:

@@ -20,13 +20,20 @@ LONG_S = 20.0
 
 @dataclass
 class Place:
-    """The other side: `open` makes a new adapter, `held` lists the digests of finished objects as they lie there."""
+    """The other side: `open` makes a new adapter, `held` lists the digests of finished objects as they lie there.
+
+    `lose` makes it forget an object; `announced` lists what it was told of, None where it takes no announcements.
+    `may_announce`: this kind of store knows announcements at all.
+    """
 
     open: Callable[[], EvidenceStore]
     open_unreachable: Callable[[], EvidenceStore]
     held: Callable[[], list[str]]
     require: ReceiptKind
+    lose: Callable[[str], None] = lambda _digest: pytest.fail("nobody said how this store loses an object")
     can_find: bool = True
+    may_announce: bool = True
+    announced: Callable[[], list[str]] | None = None
 
 
 @dataclass

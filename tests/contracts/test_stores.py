@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from agent.core.object import ReceiptKind
-from agent.depot.command import enrol
+from agent.depot.command import enrol, list_uploads
 from agent.stores.credential import Credential
 from agent.stores.directory import DirectoryStore
 from agent.stores.endpoint import Endpoint
@@ -53,10 +53,12 @@ def unused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tus_store(url: str, token: str | None = None, keys: ReceiptKeys | None = None) -> TusStore:
+def tus_store(
+    url: str, token: str | None = None, keys: ReceiptKeys | None = None, limits: TusLimits = LIMITS
+) -> TusStore:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     remote = Remote("central", Endpoint.of(url), "hub7", lambda: datetime.now(UTC), tls, Credential(token))
-    return TusStore(remote, keys, LIMITS)
+    return TusStore(remote, keys, limits)
 
 
 def unreachable() -> TusStore:
@@ -76,6 +78,15 @@ def finished(directory: Path) -> list[str]:
     return [d for path, size in files if path.stat().st_size == size for d in digests(directory, path.name)]
 
 
+def forget(directory: Path, digest: str) -> None:
+    """Let the tus server's file store lose a finished object."""
+    for note in directory.glob("*.json"):
+        file = directory / json.loads(note.read_bytes())["id"]
+        if digest in digests(directory, file.name):
+            file.unlink()
+            note.unlink()
+
+
 @pytest.fixture(scope="module")
 def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     directory = tmp_path_factory.mktemp("depot")
@@ -88,6 +99,10 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             open_unreachable=unreachable,
             held=lambda: digests(directory / "objects"),
             require=ReceiptKind.SIGNED,
+            lose=lambda digest: (directory / "objects" / digest).unlink(),
+            announced=lambda: [
+                row["announced"]["sha256"] for row in list_uploads(directory) if isinstance(row["announced"], dict)
+            ],
         )
 
 
@@ -119,6 +134,7 @@ class TestTusServer(StoreContract):
             open_unreachable=unreachable,
             held=lambda: finished(tus_directory),
             require=ReceiptKind.READBACK,
+            lose=lambda digest: forget(tus_directory, digest),
             can_find=False,
         )
 
@@ -152,4 +168,10 @@ class TestDirectory(StoreContract):
             open_unreachable=lambda: at(tmp_path / "not mounted"),
             held=lambda: digests(root / "objects"),
             require=ReceiptKind.READBACK,
+            lose=lambda digest: (root / "objects" / digest).unlink(),
+            announced=lambda: [
+                each["sha256"]
+                for file in (root / "announced").glob("*.json")
+                for each in json.loads(file.read_bytes())["objects"]
+            ],
         )

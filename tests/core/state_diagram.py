@@ -67,9 +67,9 @@ SPOOL_SENTENCES: _Sentences = {
     (
         SpoolState.PRESENT,
         SpoolState.ABSENT,
-    ): "Every clip of the object is confirmed, nobody holds one and the hold time "
-    "is over; or the copy was found missing or altered. Rule: `may_purge` in `agent/core/disposal_policy.py` and "
-    "trigger `objects_purge`.",
+    ): "Every clip of the object is confirmed, nobody holds one, the hold time is over and enough receipts would be "
+    "accepted today; or the copy was found missing or altered. Rule: `may_purge` in `agent/core/disposal_policy.py` "
+    "and trigger `objects_purge`.",
 }
 
 

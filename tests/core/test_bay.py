@@ -150,6 +150,29 @@ def test_clips_that_are_not_copied_keep_the_officer_waiting() -> None:
             ),
         ),
         ({"release_asked": True}, BayAdvice(Advice.TAKE, "released on request; the camera is clear")),
+        (
+            {"left": 2},
+            BayAdvice(
+                Advice.TAKE,
+                "all footage that its profile names is in the evidence store; the camera is clear of it,"
+                " but 2 other files are left on it",
+            ),
+        ),
+        (
+            {"left": 1, "release_asked": True},
+            BayAdvice(
+                Advice.TAKE,
+                "released on request; the camera is clear of what its profile names, but 1 other file is left on it",
+            ),
+        ),
+        (
+            {"left": 1, "confirmed": 2, "not_cleared": "a hold is on 2 clips"},
+            BayAdvice(
+                Advice.TAKE_ABOARD,
+                "all footage that its profile names is in the evidence store; the camera was not cleared:"
+                " a hold is on 2 clips",
+            ),
+        ),
         ({"phase": Phase.RELEASING, "release_asked": True}, BayAdvice(Advice.WAIT, "coming to a safe point")),
         ({"phase": Phase.FAULTED}, BayAdvice(Advice.TAKE_ABOARD, "the bay has a fault")),
         ({"phase": Phase.FAULTED, "listed": 1}, BayAdvice(Advice.TAKE_ABOARD, "the bay has a fault")),

@@ -49,6 +49,7 @@ SAFE = CopyFacts(
     sha256=OURS,
     size_bytes=SIZE,
     doubt=None,
+    stores_asked=True,
     last_look=OURS,
 )
 
@@ -75,6 +76,7 @@ DANGERS = (
     Danger("copy_not_present", tuple({"copy": copy} for copy in Copy if copy is not Copy.PRESENT)),
     Danger("not_confirmed", tuple({"custody": each} for each in Custody if each is not Custody.CONFIRMED)),
     Danger("receipts_not_enough", ({},), receipts=()),
+    Danger("stores_not_asked", ({"stores_asked": False},)),
     Danger("not_looked_at", ({"last_look": None},)),
 )
 
@@ -177,29 +179,31 @@ HOUR = timedelta(hours=1)
 @pytest.mark.parametrize("custodies", [(), (Custody.CONFIRMED,), *((each,) for each in Custody), tuple(Custody)])
 @pytest.mark.parametrize("holds", [(), ("case 12",)])
 @pytest.mark.parametrize("since", [None, timedelta(0), HOUR - timedelta(microseconds=1), HOUR, 2 * HOUR])
-def test_a_purge_needs_confirmed_clips_no_hold_and_the_whole_hold_time(
-    custodies: tuple[Custody, ...], holds: tuple[str, ...], since: timedelta | None
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_purge_needs_confirmed_clips_no_hold_the_whole_hold_time_and_receipts_that_still_prove(
+    custodies: tuple[Custody, ...], holds: tuple[str, ...], since: timedelta | None, proved: bool
 ) -> None:
     wanted = {
         "no_clip": len(custodies) == 0,
         "not_confirmed": set(custodies) - {Custody.CONFIRMED} != set(),
         "on_hold": len(holds) > 0,
         "hold_time": since not in (HOUR, 2 * HOUR),
+        "receipts_not_enough": not proved,
     }
     reasons = [reason for reason, true in wanted.items() if true]
-    answer = may_purge(PurgeFacts(custodies, holds, since, HOUR, None))
+    answer = may_purge(PurgeFacts(custodies, holds, since, HOUR, None, proved))
     assert answer == (Refuse(reasons[0]) if reasons else Allow())
 
 
 @pytest.mark.parametrize("custody", [each for each in Custody if each is not Custody.CONFIRMED])
 def test_one_unconfirmed_sighting_keeps_the_object_in_the_spool(custody: Custody) -> None:
-    facts = PurgeFacts((Custody.CONFIRMED, custody, Custody.CONFIRMED), (), 2 * HOUR, HOUR, None)
+    facts = PurgeFacts((Custody.CONFIRMED, custody, Custody.CONFIRMED), (), 2 * HOUR, HOUR, None, proved=True)
     assert may_purge(facts) == Refuse("not_confirmed")
 
 
 @pytest.mark.parametrize("doubt", ["ledger_unaudited", "ledger_damaged", "ledger_rolled_back"])
 def test_a_ledger_in_doubt_purges_nothing(doubt: str) -> None:
-    assert may_purge(PurgeFacts((Custody.CONFIRMED,), (), 2 * HOUR, HOUR, doubt)) == Refuse(doubt)
+    assert may_purge(PurgeFacts((Custody.CONFIRMED,), (), 2 * HOUR, HOUR, doubt, proved=True)) == Refuse(doubt)
 
 
 def test_every_reason_has_a_sentence_for_operators_and_no_sentence_is_idle() -> None:

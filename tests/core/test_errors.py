@@ -48,6 +48,7 @@ def test_an_error_keeps_its_message_and_the_hint_of_the_moment(kind: type[AgentE
         (errors.IllegalMove, Remedy.HALT),
         (errors.SpoolFull, Remedy.RETRY),
         (errors.SpoolUnsafe, Remedy.HALT),
+        (errors.SpoolPlain, Remedy.HALT),
         (errors.SpoolCorrupt, Remedy.QUARANTINE),
         (errors.CameraGone, Remedy.REDOCK),
         (errors.ClipChanged, Remedy.QUARANTINE),
@@ -63,4 +64,5 @@ def test_the_remedy_follows_from_the_kind(kind: type[AgentError], remedy: Remedy
 @pytest.mark.parametrize(("message", "said"), [("gone", "gone."), ("gone.", "gone."), ("why?", "why?")])
 def test_what_is_told_to_a_person_is_a_sentence_and_what_to_do_next(message: str, said: str) -> None:
     assert AgentError(message, hint="Do this.").told() == f"{said} Do this."
+    assert AgentError(message, hint="Do this.").sentence() == said
     assert AgentError(message).told() == said

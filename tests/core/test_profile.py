@@ -1,6 +1,7 @@
 """The decisions over a camera profile, on made-up profiles and arbitrary bytes."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,6 @@ from agent.core.profile import (
     IDENTITY_GROUPS,
     NAME_GROUPS,
     Access,
-    Events,
     Identity,
     IdentitySource,
     Match,
@@ -21,10 +21,11 @@ from agent.core.profile import (
     NameGrammar,
     Profile,
     Role,
-    SidecarRule,
+    UsbId,
     choose_profile,
     classify,
     clip_stem,
+    for_usb,
     is_event,
     marked_stems,
     matches,
@@ -32,6 +33,7 @@ from agent.core.profile import (
     read_name,
     sidecar_of,
 )
+from agent.core.sidecars import Events, SidecarRule
 
 LONDON = ZoneInfo("Europe/London")
 NAME = (
@@ -383,3 +385,27 @@ def test_the_slowest_patterns_allowed_end_soon(text: str) -> None:
     assert pattern.fullmatch(b"a" * 255) is None
     assert pattern.fullmatch(b"a" * 60) is None
     assert time.perf_counter() - started < 2.0, f"bound {PATTERN_MAX_WORK} is too generous"
+
+
+# ---- USB -------------------------------------------------------------------------------------------------
+
+
+def test_a_usb_id_leaves_the_profiles_that_name_it() -> None:
+    one, other = UsbId(0x1209, 0xBC01), UsbId(0x1209, 0xBC02)
+    both = [replace(make(name="a"), match=Match(usb=(one,))), replace(make(name="b"), match=Match(usb=(one, other)))]
+    assert [p.name for p in for_usb(both, one)] == ["a", "b"]
+    assert [p.name for p in for_usb(both, other)] == ["b"]
+    assert for_usb(both, UsbId(1, 1)) == ()
+    assert for_usb(both, None) == tuple(both)
+
+
+def test_without_markers_a_profile_fits_only_by_its_usb_id() -> None:
+    bare = replace(make(name="bare"), match=Match(usb=(UsbId(0x1209, 0xBC01),)))
+    assert choose_profile([bare], [b"DCIM"]) is None
+    assert choose_profile([bare], [b"DCIM"], by_usb=True) == bare
+    assert choose_profile([bare, PROFILE], [b"DCIM"], by_usb=True) == PROFILE
+    assert choose_profile([bare, PROFILE], [b"Movie"], by_usb=True) == bare
+
+
+def test_a_usb_id_is_written_as_people_know_it() -> None:
+    assert str(UsbId(0x1209, 0xBC)) == "1209:00bc"

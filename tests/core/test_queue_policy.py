@@ -1,5 +1,6 @@
 """Which upload goes next, simulated over many turns."""
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.core.clip import CameraId
 from agent.core.object import Digest
-from agent.core.queue_policy import Waiting, choose_next, must_stop
+from agent.core.queue_policy import Waiting, choose_next, in_turn, must_stop
 
 CAMERAS = [CameraId(f"CAM-{n}") for n in range(5)]
 
@@ -108,6 +109,28 @@ def test_at_another_store_the_rest_goes_on_beside_an_urgent_upload() -> None:
     assert must_stop([*running, other], None, workers=2) == []
 
 
+def test_the_last_worker_is_not_for_a_store_that_has_all_others_while_another_store_could_be_served() -> None:
+    slow, other = (waiting(2, CAMERAS[1], store="slow"), waiting(3, CAMERAS[2], store="other"))
+    running = [waiting(n, CAMERAS[0], store="slow") for n in (0, 1)]
+    assert choose_next([slow, other], {}, running, workers=4) == slow, "it is not the last one"
+    assert choose_next([slow, other], {}, running, workers=3) == other
+    assert choose_next([slow], {}, running, workers=3) == slow, "nobody else wants it"
+    mixed = [waiting(0, CAMERAS[0], store="slow"), waiting(1, CAMERAS[0], store="third")]
+    assert choose_next([slow, other], {}, mixed, workers=3) == slow, "not all others are there"
+    assert choose_next([slow, other], {}, [], workers=1) == slow, "one worker takes its turns"
+
+
+@given(queues, queues, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_what_is_urgent_is_chosen_as_if_there_were_workers_without_end(
+    queue: list[Waiting], running: list[Waiting], workers: int, random: Random
+) -> None:
+    queue = [replace(w, store=random.choice(["central", "second"])) for w in queue]
+    chosen, freely = choose_next(queue, {}, running, workers), choose_next(queue, {}, running)
+    assert (chosen is None) == (freely is None)
+    if freely is not None and freely.urgent:
+        assert chosen == freely
+
+
 @given(queues, st.booleans())
 def test_what_can_wait_makes_room_for_an_urgent_upload_and_for_no_other(running: list[Waiting], urgent: bool) -> None:
     calm = [w for w in running if not w.urgent]
@@ -123,3 +146,18 @@ def test_when_all_workers_are_busy_at_other_stores_the_newest_makes_room(running
     assert must_stop(running, urgent, workers=len(running) + 1) == []
     assert must_stop(running, waiting(99, CAMERAS[0], store="elsewhere"), workers=len(running)) == []
     assert must_stop(running, None, workers=len(running)) == []
+
+
+@given(queues, turns, st.integers(0, 30), st.randoms(use_true_random=False))
+def test_the_turns_that_are_told_are_those_that_are_taken(
+    queue: list[Waiting], served: dict[CameraId, int], limit: int, random: Random
+) -> None:
+    queue = [replace(w, store=random.choice(["central", "second"])) for w in queue]
+    told = in_turn(random.sample(queue, len(queue)), served, limit)
+    taken: list[Waiting] = []
+    turn = max(served.values(), default=-1)
+    while len(taken) < limit and (chosen := choose_next([w for w in queue if w not in taken], served)) is not None:
+        turn += 1
+        served[chosen.camera] = turn
+        taken.append(chosen)
+    assert told == taken

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agent.core.errors import (
     AgentError,
+    ObjectRefused,
     ReceiptInvalid,
     Remedy,
     SpoolCorrupt,
@@ -21,10 +22,12 @@ from agent.core.retry_policy import (
     CAP_S,
     HALTED_S,
     LIED_S,
+    LIES,
     RETRY_AFTER_CAP_S,
+    SET_ASIDE_S,
     STRIKES,
-    AskPerson,
     RetryIn,
+    SetAside,
     decide,
 )
 
@@ -54,10 +57,35 @@ def test_footage_is_never_given_up_however_often_it_fails(remedy: Remedy, attemp
 
 
 @given(st.one_of(st.none(), st.floats()), attempts, jitters)
-def test_only_a_quarantine_asks_a_person_and_says_why(retry_after_s: float | None, attempt: int, jitter: float) -> None:
-    answer = decide(Failure(Remedy.QUARANTINE, retry_after_s), attempt, jitter)
-    assert answer == AskPerson("it broke")
-    assert decide(SpoolCorrupt("object x is altered"), attempt, jitter) == AskPerson("object x is altered")
+def test_what_a_person_must_look_at_is_set_aside_at_once_with_its_cause(
+    retry_after_s: float | None, attempt: int, jitter: float
+) -> None:
+    for error in (Failure(Remedy.QUARANTINE, retry_after_s), SpoolCorrupt("it broke")):
+        answer = decide(error, attempt, jitter)
+        assert isinstance(answer, SetAside)
+        assert answer.reason == "it broke"
+        assert SET_ASIDE_S * 23 / 24 <= answer.delay_s <= SET_ASIDE_S
+
+
+@pytest.mark.parametrize(
+    ("error", "strikes"),
+    [(ObjectRefused("too large"), STRIKES), (StoreLied("wrong offset"), LIES), (ReceiptInvalid("forged"), LIES)],
+)
+@given(attempt=attempts, jitter=jitters)
+@example(attempt=2, jitter=0.0)
+@example(attempt=3, jitter=0.0)
+@example(attempt=5, jitter=0.0)
+@example(attempt=6, jitter=0.0)
+def test_an_object_that_its_store_refuses_again_and_again_is_set_aside(
+    error: AgentError, strikes: int, attempt: int, jitter: float
+) -> None:
+    assert isinstance(decide(error, attempt, jitter), SetAside) == (attempt >= strikes)
+
+
+@given(attempts, jitters)
+def test_trouble_of_a_whole_store_sets_nothing_aside(attempt: int, jitter: float) -> None:
+    for error in (StoreUnreachable("no answer"), StoreBusy("wait"), StoreRefused("no credential")):
+        assert isinstance(decide(error, attempt, jitter), RetryIn)
 
 
 @given(attempts, jitters)
@@ -73,7 +101,7 @@ def test_the_back_off_doubles_up_to_five_minutes() -> None:
     assert full == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-@given(attempts, jitters)
+@given(st.integers(1, LIES - 1), jitters)
 def test_an_object_that_is_contradicted_three_times_is_sent_once_an_hour_and_a_person_is_called(
     attempt: int, jitter: float
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.depot.depot import Depot
-from agent.depot.server import Tls, serve
+from agent.depot.server import Tls, serve, take_address
 from tests.depot.station import Station
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -33,7 +33,7 @@ def serving(directory: Path, max_size_bytes: int | None = None, tls: Tls | None 
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         ends.append(lambda: loop.call_soon_threadsafe(stop.set))
         try:
-            await serve(depot, "127.0.0.1", 0, stop=stop, on_ready=announce, tls=tls)
+            await serve(depot, take_address("127.0.0.1", 0, tls), stop=stop, on_ready=announce, tls=tls)
         finally:
             depot.close()
 

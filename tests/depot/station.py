@@ -54,8 +54,8 @@ class Station:
 
     @classmethod
     @contextmanager
-    def enrolled(cls, url: str, place: Path, name: str) -> Iterator[Self]:
-        with cls.with_token(url, enrol_station(place, name, datetime.now(UTC))) as station:
+    def enrolled(cls, url: str, place: Path, name: str, *, replace: bool = False) -> Iterator[Self]:
+        with cls.with_token(url, enrol_station(place, name, datetime.now(UTC), replace=replace)) as station:
             yield station
 
     def create(self, length: int, **values: bytes | str) -> str:

@@ -50,9 +50,11 @@ def test_a_depot_keeps_its_key_and_its_stations_over_a_restart(place: Path) -> N
         assert station.receipt(path).json()["key"] == key
 
 
-async def refused(place: Path, listen: str = "127.0.0.1:0", tls_cert: Path | None = None) -> str:
+async def refused(
+    place: Path, listen: str = "127.0.0.1:0", tls_cert: Path | None = None, tls_key: Path | None = None
+) -> str:
     with pytest.raises(DepotError) as caught:
-        await run_depot(place, listen, out=lambda _: None, tls_cert=tls_cert)
+        await run_depot(place, listen, out=lambda _: None, tls_cert=tls_cert, tls_key=tls_key)
     return f"{caught.value} {caught.value.hint}"
 
 
@@ -103,6 +105,39 @@ async def test_a_busy_port_is_named_and_the_directory_let_go(url: str, tmp_path:
     other = tmp_path / "other"
     assert "cannot listen on 127.0.0.1" in await refused(other, address)
     assert "cannot listen on 127.0.0.1" in await refused(other, address)
+
+
+async def test_an_address_or_a_certificate_that_cannot_be_used_leaves_no_new_depot_behind(
+    url: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    assert "cannot listen on 127.0.0.1" in await refused(other, url.split("/")[2])
+    assert "cannot listen on 192.0.2.1" in await refused(other, "192.0.2.1:0", *make_certificate(tmp_path))
+    (tmp_path / "no.pem").write_text("no certificate")
+    assert "cannot be used" in await refused(other, "127.0.0.1:0", tmp_path / "no.pem", tmp_path / "no.pem")
+    assert not other.exists()
+
+
+async def test_a_file_for_tls_that_is_not_there_is_named(place: Path, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    key.unlink()
+    assert f"there is no file {key}" in await refused(place, "0.0.0.0:0", tls_cert=certificate, tls_key=key)
+    assert is_no_depot(place)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
+async def test_an_address_that_only_this_machine_understands_is_not_offered_to_stations(
+    place: Path, tmp_path: Path, listen: str
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    said: list[str] = []
+
+    def out(text: str) -> None:
+        said.append(text)
+        signal.raise_signal(signal.SIGTERM)
+
+    assert await run_depot(place, listen, out=out, tls_cert=certificate, tls_key=key) == 0
+    assert "(in a station's configuration: tus+https://THIS-MACHINE:" in said[0]
 
 
 @pytest.mark.parametrize("with_client_ca", [False, True])
@@ -156,6 +191,8 @@ def test_the_listing_shows_what_a_station_said_also_while_the_depot_runs(station
         "started_at": "2026-03-01T08:00:00Z",
         "finished": "2026-03-01T12:00:00Z",
         "receipts": 2,
+        "announced": None,
+        "same_as": None,
     }
     assert (open_["id"], open_["finished"], open_["sha256"]) == (half.removeprefix("/files/"), None, None)
 

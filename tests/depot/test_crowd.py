@@ -38,7 +38,7 @@ def crowd(url: str, said: bytes, peers: int = 1) -> Iterator[list[socket.socket]
 @contextmanager
 def station_at(url: str, place: Path, address: str, trust: ssl.SSLContext | None = None) -> Iterator[Station]:
     """A station that comes from this address."""
-    token = enrol(place, "hub7")
+    token = enrol(place, "hub7", replace=True)
     transport = httpx.HTTPTransport(local_address=address, verify=trust or False)
     headers = {"Authorization": f"Bearer {token}"}
     base = url.removesuffix("/files/")

@@ -106,12 +106,22 @@ def test_a_forged_id_finds_nothing(station: Station, forged: str) -> None:
 
 def test_enrolling_and_revoking_take_effect_while_the_depot_runs(station: Station, url: str, place: Path) -> None:
     path = station.create(4)
-    with Station.enrolled(url, place, "hub7") as renewed:
+    with Station.enrolled(url, place, "hub7", replace=True) as renewed:
         assert station.head(path).status_code == 401
         assert renewed.offset(path) == 0
         assert revoke_station(place, "hub7")
         assert renewed.head(path).status_code == 401
     assert not revoke_station(place, "hub7")
+
+
+def test_a_working_credential_is_not_replaced_unless_that_is_said(station: Station, place: Path) -> None:
+    path = station.create(4)
+    before = (place / "stations" / "hub7.json").read_bytes()
+    with pytest.raises(DepotError, match="hub7 has a credential for this depot already") as caught:
+        enrol_station(place, "hub7", datetime.now(UTC))
+    assert "--replace" in caught.value.hint
+    assert station.offset(path) == 0
+    assert {file.name: file.read_bytes() for file in (place / "stations").iterdir()} == {"hub7.json": before}
 
 
 def test_only_the_hash_of_a_credential_is_kept(station: Station, place: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.devices.drivers import medium, source, walk
+from agent.devices.drivers import medium, walk
 from agent.devices.drivers.driver import DriverError, Found
 from agent.devices.drivers.folder import FolderDriver
 from agent.devices.drivers.medium import Medium
-from agent.devices.drivers.mounts import Mount, parse_mounts
+from agent.devices.drivers.mounts import Mount, mounted_at, parse_mounts
 from agent.devices.drivers.source import FileSource
 
 ROOT = Path(__file__).parent.parent.parent
@@ -88,11 +88,14 @@ def test_no_descriptor_is_left_by_a_listing_that_nobody_finished(tmp_path: Path)
     card.close()
 
 
-def test_a_file_system_that_cannot_splice_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> int:
-        raise OSError(22, "Invalid argument")
+def test_a_file_is_sent_without_a_splice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A splice holds the pipe's lock while it waits for the medium: one that hangs would hang the agent as well."""
 
-    monkeypatch.setattr(os, "splice", refuse)
+    def refuse(*_: object, **__: object) -> int:
+        raise AssertionError
+
+    for call in ("splice", "sendfile"):
+        monkeypatch.setattr(os, call, refuse)
     content = os.urandom(60_000)
     (tmp_path / "a").write_bytes(content)
     driver = FolderDriver(os.fsencode(tmp_path))
@@ -127,7 +130,7 @@ def test_a_file_that_takes_the_place_at_the_last_moment_is_not_unlinked(
         return seen
 
     monkeypatch.setattr(FileSource, "mark", look_and_replace)
-    driver.open_window()
+    driver.enter(driver._address, writable=True)
     with pytest.raises(DriverError, match="took its place"):
         driver.wipe(b"a", facts.st_size, facts.st_mtime_ns, mark)
     driver.close()
@@ -144,7 +147,7 @@ def test_a_file_touched_this_moment_is_marked_once_its_next_change_must_show(
     monkeypatch.setattr(time, "sleep", slept.append)
     driver = FolderDriver(os.fsencode(tmp_path))
     reading = driver.open_source(b"a", fresh=False)
-    assert reading.mark() == source.mark_of(path.stat())
+    assert reading.mark() == driver.medium.mark_of(path.stat())
     assert slept == [0.015]
     before = path.stat().st_ctime_ns
 
@@ -196,7 +199,31 @@ def test_a_file_that_turns_into_a_symlink_at_the_last_moment_is_not_followed(
 
 def test_mounts_are_read_with_their_escapes() -> None:
     line = rb"36 35 8:1 / /media/a\040b\134c\012d rw,noatime shared:1 master:2 - vfat /dev/sda1 ro"
-    assert list(parse_mounts(line + b"\n")) == [Mount(36, "8:1", b"/media/a b\\c\nd", "vfat")]
+    assert list(parse_mounts(line + b"\n")) == [Mount(36, "8:1", b"/media/a b\\c\nd", "vfat", 35)]
+
+
+SYSTEM = Mount(20, "254:0", b"/", "ext4", 1, b"/")
+SHADOW = Mount(30, "254:0", b"/media/bay1", "ext4", 20, b"/media/bay1")
+CARD = Mount(31, "8:1", b"/media/bay1", "vfat", 20)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "found"),
+    [
+        ([SYSTEM], None),
+        ([SYSTEM, SHADOW], None),
+        ([SYSTEM, CARD], CARD),
+        ([SYSTEM, SHADOW, CARD._replace(parent=30)], CARD._replace(parent=30)),
+        ([SYSTEM, CARD, CARD._replace(id=32, parent=31)], CARD._replace(id=32, parent=31)),
+        ([SYSTEM, SHADOW, SHADOW._replace(id=32, parent=30)], None),
+        ([SYSTEM, SHADOW._replace(root=b"/srv/cards/1")], SHADOW._replace(root=b"/srv/cards/1")),
+        ([SYSTEM, SHADOW._replace(device="254:1")], SHADOW._replace(device="254:1")),
+        ([SYSTEM._replace(root=b"/inner"), SHADOW._replace(root=b"/inner/media/bay1")], None),
+        ([SHADOW], SHADOW),
+    ],
+)
+def test_a_folder_that_is_bound_onto_itself_holds_no_card(mounts: list[Mount], found: Mount | None) -> None:
+    assert mounted_at(b"/media/bay1", mounts) == found
 
 
 # ---- mounts, each in a mount namespace of its own
@@ -257,7 +284,7 @@ mount("-t", "tmpfs", "-o", "ro", "tmpfs", sys.argv[2])
 driver = FolderDriver(root)
 print(driver.facts()["file_system"])
 try:
-    driver.open_window()
+    driver.enter(driver._address, writable=True)
 except DriverError as error:
     print(error.code)
 """
@@ -269,7 +296,7 @@ def test_a_medium_that_turned_read_only_refuses_the_wipe(tmp_path: Path) -> None
 mount("-t", "tmpfs", "tmpfs", sys.argv[2])
 open(sys.argv[2] + "/a", "wb").close()
 driver = FolderDriver(root)
-driver.open_window()
+driver.enter(driver._address, writable=True)
 _, size, mtime = listed()[0]
 reading = driver.open_source(b"a", fresh=False)
 mark = reading.mark()

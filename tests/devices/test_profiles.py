@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.core.profile import (
+    Access,
     IdentitySource,
     Profile,
     Role,
+    Unlock,
     UsbId,
     choose_profile,
     classify,
@@ -241,6 +243,42 @@ def test_the_defaults_allow_nothing_that_changes_a_camera(tmp_path: Path) -> Non
     assert profile.identity.source is IdentitySource.NONE
 
 
+USB = """
+[usb]
+interfaces = ["08:06:50", "ff:bc:01"]
+[usb.unlock]
+vendor = "1209"
+product = "BC00"
+request_type = 0x40
+request = 0x51
+value = 1
+index = 2
+data = "c0FFee"
+[identity]
+source = "usb"
+"""
+
+
+def test_a_profile_says_what_a_camera_shows_on_a_port(tmp_path: Path) -> None:
+    (profile,) = load(tmp_path, good=GOOD.replace("folder", "mass_storage") + USB).profiles
+    assert profile.usb.interfaces == {"08:06:50", "ff:bc:01"}
+    assert profile.usb.unlock == Unlock(UsbId(0x1209, 0xBC00), 0x40, 0x51, 1, 2, b"\xc0\xff\xee")
+    assert profile.identity.source is IdentitySource.USB
+
+
+@pytest.mark.parametrize(
+    ("access", "interfaces"),
+    [("mass_storage", {"08:06:50", "08:06:62"}), ("mtp", {"06:01:01"}), ("folder", set())],
+)
+def test_unless_said_a_camera_may_show_the_interface_of_its_files_only(
+    tmp_path: Path, access: str, interfaces: set[str]
+) -> None:
+    (profile,) = load(tmp_path, good=GOOD.replace("folder", access)).profiles
+    assert profile.access is Access(access)
+    assert profile.usb.interfaces == interfaces
+    assert profile.usb.unlock is None
+
+
 @pytest.mark.parametrize(
     ("line", "zone"), [("", "Europe/London"), ('time = "utc"', "UTC"), ('zone = "Asia/Tokyo"', "Asia/Tokyo")]
 )
@@ -255,6 +293,8 @@ def test_the_zone_of_names_is_the_stations_unless_said(tmp_path: Path, line: str
 # ---- mistakes --------------------------------------------------------------------------------------------
 
 NAME = "[name]\npattern = '{}'\n"
+DISK = GOOD.replace("folder", "mass_storage") + "[usb]\n"
+UNLOCK = "[usb.unlock]\nvendor = '1209'\nproduct = 'bc00'\nrequest = 1\nrequest_type = {}\n"
 
 
 @pytest.mark.parametrize(
@@ -262,10 +302,10 @@ NAME = "[name]\npattern = '{}'\n"
     [
         (GOOD.replace('"folder"', '"ftp"'), "profile.access", "mass_storage"),
         (GOOD.replace('"good"', '"Good One"'), "profile.name", "pattern"),
-        (GOOD.replace('maker = "m"', ""), "profile.maker", "required"),
+        (GOOD.replace('maker = "m"', ""), "profile.maker", "is missing"),
         (GOOD.replace('maker = "m"', "maker = 1"), "profile.maker", "string"),
-        (GOOD + "[wype]\nroles = []", "wype", "Extra"),
-        (GOOD + "case_sensitive = true", "clips.case_sensitive", "Extra"),
+        (GOOD + "[wype]\nroles = []", "wype", "unknown key"),
+        (GOOD + "case_sensitive = true", "clips.case_sensitive", "unknown key"),
         (GOOD + 'case_insensitive = "yes"', "clips.case_insensitive", "boolean"),
         (GOOD.replace('["**/*.mp4"]', "[]"), "clips.globs", "at least 1"),
         (GOOD.replace('"**/*.mp4"', '"a", "/b**"'), "clips.globs.1", "relative"),
@@ -297,7 +337,21 @@ NAME = "[name]\npattern = '{}'\n"
         (GOOD + "[reading]\nstall_s = 0", "reading.stall_s", "greater"),
         (GOOD + "[reading]\nstall_s = nan", "reading.stall_s", "finite"),
         (GOOD + "[power]\nmay_cut = 1", "power.may_cut", "boolean"),
-        ("", "clips", "required"),
+        (DISK + "interfaces = []", "usb.interfaces", "at least 1"),
+        (DISK + "interfaces = ['08:06:5']", "usb.interfaces.0", "pattern"),
+        (DISK + "interfaces = ['08:06:50', 'FF:bc:01']", "usb.interfaces.1", "pattern"),
+        (DISK + "interfaces = ['08:06:50', '03:01:01']", "usb.interfaces.1", "types or points"),
+        (DISK + "interfaces = ['08:06:50', '09:00:00']", "usb.interfaces.1", "no hub"),
+        (DISK + "interfaces = ['06:01:01']", "usb", "08:06:50 or 08:06:62"),
+        (DISK.replace("mass_storage", "mtp") + "interfaces = ['08:06:50']", "usb", "06:01:01 or ff:ff:00"),
+        (GOOD + "[usb]\ninterfaces = ['08:06:50']", "usb", "no meaning for a folder"),
+        (GOOD + UNLOCK.format("0x40"), "usb", "no meaning for a folder"),
+        (DISK + UNLOCK.format("0xC0"), "usb.unlock.request_type", "towards the camera"),
+        (DISK + UNLOCK.format("0"), "usb.unlock.request_type", "vendor or class"),
+        (DISK + UNLOCK.format("0x40") + "data = 'abc'", "usb.unlock.data", "pattern"),
+        (DISK + UNLOCK.format("0x40") + "value = 65536", "usb.unlock.value", "less than"),
+        (DISK + UNLOCK.format("'40'"), "usb.unlock.request_type", "integer"),
+        ("", "clips", "is missing"),
         ("= broken", "", "not a TOML file"),
         ("a = " + "[" * 20_000, "", "not a TOML file"),
         ("#" * (FILE_MAX_BYTES + 1), "", "larger"),
@@ -307,6 +361,19 @@ def test_a_mistake_is_reported_with_file_key_and_reason(tmp_path: Path, text: st
     found = mistakes(tmp_path, text.replace('"good"', '"bad"'))
     assert reason in found[key]
     assert len(found) == (3 if not text else 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "reason"),
+    [
+        ("[clips]", "[clips]\ngolbs = []", "clips.golbs", "unknown key; did you mean globs?"),
+        ('maker = "m"\n', "", "profile.maker", "is missing"),
+    ],
+)
+def test_a_key_that_is_unknown_or_missing_is_said_in_plain_words(
+    tmp_path: Path, before: str, after: str, key: str, reason: str
+) -> None:
+    assert mistakes(tmp_path, GOOD.replace('"good"', '"bad"').replace(before, after)) == {key: reason}
 
 
 @pytest.mark.parametrize(

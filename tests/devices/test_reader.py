@@ -13,7 +13,7 @@ import pytest
 from agent.core.clip import BayName, Entry
 from agent.core.errors import CameraError, ReaderFailed
 from agent.devices.reader.camera import ReaderCamera, open_camera
-from agent.devices.reader.process import READER_ARGV
+from agent.devices.reader.child import READER_ARGV
 from agent.ports import Docked
 
 MEMORY_KIB = 30 << 10
@@ -80,7 +80,7 @@ async def test_a_reader_ends_by_itself_when_the_agent_hangs_up(tmp_path: Path) -
     begun = time.monotonic()
     await camera.close()
     assert time.monotonic() - begun < 0.5  # no force was needed
-    assert camera._process._transport.get_returncode() == 0
+    assert camera._process._life.last_words() == ["exit status 0"]
 
 
 async def test_a_stopped_reader_is_killed(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_a_stopped_reader_is_killed(tmp_path: Path) -> None:
     os.kill(camera._process.pid, signal.SIGSTOP)
     async with asyncio.timeout(5):
         await camera.close()
-    assert camera._process._transport.get_returncode() == -signal.SIGKILL
+    assert camera._process._life.last_words() == [f"exit status {-signal.SIGKILL}"]
 
 
 async def test_a_killed_reader_fails_the_next_question(tmp_path: Path) -> None:

@@ -28,10 +28,24 @@ def station_view(**changed: object) -> JsonObject:
             "spool_bytes": 53_000,
         },
         "stores": [
-            {"name": "central", "require": "signed", "counts": True, "ok": True, "problem": None, "failures": 0}
+            {
+                "name": "central",
+                "require": "signed",
+                "counts": True,
+                "ok": True,
+                "problem": None,
+                "failures": 0,
+                "bandwidth": None,
+                "yielding": None,
+                "paused": None,
+                "announcements": None,
+            }
         ],
         "spool": {"free_bytes": 812_000_000_000, "reserve_bytes": 20_000_000_000},
         "uploading": 1,
+        "bandwidth": {"limit_bits_s": None, "until": None, "shown": "no limit"},
+        "queue": {"uploads": 3, "held_back": 0, "set_aside": 0},
+        "drain": None,
         "notices": [],
     }
     return json.loads(json.dumps({**view, **changed}))  # type: ignore[no-any-return]
@@ -49,6 +63,7 @@ def bay_view(name: str, advice: str = "wait", **changed: object) -> JsonObject:
         "camera": f"X60A{int(name):04d}" if name.isdigit() else "X60A0000",
         "profile": "plain-dcim",
         "model": None,
+        "usb": "1209:bc01",
         "battery_percent": 64,
         "phase": "offloading",
         "advice": advice,
@@ -60,6 +75,8 @@ def bay_view(name: str, advice: str = "wait", **changed: object) -> JsonObject:
         "rate_bytes_s": 42_000_000,
         "seized": None,
         "claimed_by": None,
+        "uncopied": {"count": 0, "names": []},
+        "left": {"count": 0, "names": []},
         "not_wiped": {},
         "problem": None,
         "strikes": 0,
@@ -115,8 +132,8 @@ class FakeDesk:
         rows = [r for r in self.clip_views if camera in (None, r["camera"]) and custody in (None, r["state"])]
         return self._answer(rows[:limit])
 
-    async def queue(self) -> list[JsonObject]:
-        return self._answer(self.queue_views)
+    async def queue(self, *, limit: int) -> list[JsonObject]:
+        return self._answer(self.queue_views[:limit])
 
     async def events(self, *, after: int, limit: int) -> list[JsonObject]:
         return [json.loads(line) for line in await self.custody_lines(after=after, limit=limit)]

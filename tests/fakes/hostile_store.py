@@ -12,6 +12,7 @@ import ssl
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from hashlib import sha256
 from typing import Self
 
@@ -57,8 +58,10 @@ class HostileStore:
         self.faults = faults
         self.only: str | None = None
         self.token: str | None = None
+        self.expires: datetime | None = None
         self.asked: list[Asked] = []
         self.uploads: dict[str, Kept] = {}
+        self.most_bytes: int | None = None  # a body with more is too large
         self.strangers = 0
         self.station = "hub7"
         self._key = Ed25519PrivateKey.generate()
@@ -97,7 +100,12 @@ class HostileStore:
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def methods(self) -> list[str]:
-        return [asked.method for asked in self.asked]
+        """What was asked about uploads, in order; what the store can do is asked once and is no part of it."""
+        return [asked.method for asked in self.asked if asked.method != "OPTIONS"]
+
+    def times_asked(self, method: str) -> int:
+        """How often this was asked."""
+        return [asked.method for asked in self.asked].count(method)
 
     def stored(self) -> list[bytes]:
         return [bytes(kept.data) for kept in self.uploads.values()]
@@ -141,9 +149,9 @@ class HostileStore:
         early, wanted = fault.endswith("mid-body"), int(asked.headers.get("content-length", 0))
         if fault == "sip":
             await sip(reader, wanted)
-        elif what == "PATCH":
+        elif what in ("PATCH", "POST"):
             asked.body = await reader.readexactly(wanted // 2 if early else wanted)
-            if early:
+            if early and what == "PATCH":
                 self._keep(asked, asked.body)
         if await misbehave(fault.removesuffix(" mid-body"), writer):
             if early:
@@ -161,12 +169,16 @@ class HostileStore:
             writer.write(answer)
 
     def _post(self, asked: Asked, fault: str) -> bytes:
-        """Faults: `location URL`."""
+        """Faults: `location URL`. Bytes that come with it are kept, and said to be unless the fault is `silent`."""
+        if self.most_bytes is not None and len(asked.body) > self.most_bytes:
+            return reply(413)
         name = f"u{self._created}"
         self._created += 1
         self.uploads[name] = Kept(int(asked.headers["upload-length"]), self._announced(asked))
-        place = fault.removeprefix("location ") if fault else f"/files/{name}"
-        return reply(201, f"Location: {place}")
+        self.uploads[name].data += asked.body
+        place = fault.removeprefix("location ") if fault.startswith("location") else f"/files/{name}"
+        taken = [f"Upload-Offset: {len(asked.body)}"] if "content-type" in asked.headers and fault != "silent" else []
+        return reply(201, f"Location: {place}", *taken, *self._expiry())
 
     def _head(self, asked: Asked, fault: str) -> bytes:
         """Faults: `offset TEXT`, `behind`, `length TEXT`."""
@@ -181,25 +193,38 @@ class HostileStore:
             offset = fault.removeprefix("offset ")
         elif fault.startswith("length "):
             length = fault.removeprefix("length ")
-        return reply(200, f"Upload-Offset: {offset}", f"Upload-Length: {length}")
+        return reply(200, f"Upload-Offset: {offset}", f"Upload-Length: {length}", *self._expiry())
+
+    def _expiry(self) -> list[str]:
+        return [f"Upload-Expires: {format_datetime(self.expires, usegmt=True)}"] if self.expires else []
 
     def _patch(self, asked: Asked, fault: str) -> bytes:
-        """Faults: `keep less`, `keep nothing`, `lie less`, `alter`, `claim more`, `keep and deny`."""
+        """Faults: `keep less|nothing`, `lie less`, `alter`, `hole`, `claim more`, `keep and deny`, `keep and 202`.
+
+        `forget`: this once, the upload is gone.
+        """
+        if fault == "forget":
+            del self.uploads[asked.path.rsplit("/", 1)[-1]], self.faults["PATCH"]
+            return reply(404)
+        if self.most_bytes is not None and len(asked.body) > self.most_bytes:
+            return reply(413)
         body = bytearray(asked.body)
         start, whole = int(asked.headers["upload-offset"]), len(body)
         if start != len(self.uploads[asked.path.rsplit("/", 1)[-1]].data):
             return reply(409)
         if fault == "alter":
             body[len(body) // 2] ^= 1
+        if fault == "hole":
+            body[len(body) // 3 : len(body) // 2] = bytes(len(body) // 2 - len(body) // 3)
         if fault in ("keep less", "lie less"):
             del body[len(body) // 2 :]
         if fault == "keep nothing":
             body.clear()
         self._keep(asked, body)
-        if fault == "keep and deny":
-            return reply(460)
+        if fault in ("keep and deny", "keep and 202"):
+            return reply(460 if fault == "keep and deny" else 202)
         reached = start + (whole if fault == "lie less" else len(body)) + (5 if fault == "claim more" else 0)
-        return reply(204, f"Upload-Offset: {reached}")
+        return reply(204, f"Upload-Offset: {reached}", *self._expiry())
 
     def _keep(self, asked: Asked, body: bytes | bytearray) -> None:
         self.uploads[asked.path.rsplit("/", 1)[-1]].data += body

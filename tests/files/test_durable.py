@@ -285,3 +285,14 @@ def test_a_file_is_read_whole_in_blocks(tmp_path: Path, size: int) -> None:
 def test_a_reading_that_fails_is_an_error_and_no_end() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         list(BlockReader(-1))
+
+
+def test_a_part_is_given_away_by_its_descriptor_and_not_by_its_name(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.touch()
+    with DurablePart(tmp_path / "x.part") as part:
+        owned = (tmp_path / "x.part").stat()
+        (tmp_path / "x.part").unlink()
+        (tmp_path / "x.part").symlink_to(tmp_path / "none")
+        part.give_to(owned.st_uid, owned.st_gid)
+    assert not (tmp_path / "none").exists()

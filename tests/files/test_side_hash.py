@@ -55,3 +55,15 @@ def test_memory_that_was_given_away_too_early_is_an_error_and_no_hang() -> None:
     with pytest.raises(ValueError, match="released"):
         side.hexdigest()
     side.close()
+
+
+def test_a_fork_goes_on_by_itself() -> None:
+    side, more = SideHash(), memoryview(bytes(WORTH_BYTES))
+    side.update(more)
+    fork = side.fork()
+    side.update_here(memoryview(b"x"))
+    assert fork.hexdigest() == hashlib.sha256(more).hexdigest()
+    fork.update(more)
+    assert fork.hexdigest() == hashlib.sha256(bytes(2 * WORTH_BYTES)).hexdigest()
+    side.close()
+    fork.close()

@@ -175,3 +175,13 @@ def test_a_witness_that_cannot_be_written_is_told_and_the_old_one_stays(
     assert type(caught.value) is kind
     assert file.read() == Mark(1, HEAD)
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.witness"]
+
+
+def test_a_restored_ledger_is_in_doubt_until_a_person_takes_it_over(peopled: Stage) -> None:
+    peopled.do(lambda tx: doubts.restored(tx, peopled.recorder, "2027-01-01T00:00:00+00:00", HEAD))
+    assert held(peopled) == {ROLLED_BACK: "The ledger was restored from a backup of 2027-01-01T00:00:00+00:00."}
+    assert ROLLED_BACK in begun(peopled, None)
+    event = json.loads(peopled.one("SELECT line FROM events WHERE event = 'ledger.restored'"))
+    assert (event["made_at"], event["head"]) == ("2027-01-01T00:00:00+00:00", HEAD)
+    peopled.do(lambda tx: doubts.accept(tx, peopled.recorder, "sergeant", "new disk"))
+    assert list(held(peopled)) == [UNAUDITED]

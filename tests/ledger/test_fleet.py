@@ -7,9 +7,10 @@ import pytest
 from agent.core.clip import BayName, CameraId, Custody
 from agent.core.errors import IllegalMove
 from agent.ledger import clips, fleet
+from agent.ledger.clips import Sighting
 from agent.ledger.database import Tx
 from agent.ledger.fleet import Aboard
-from tests.ledger.stage import CAMERA, Stage
+from tests.ledger.stage import CAMERA, Stage, entry_of
 
 
 def test_a_camera_is_unknown_until_it_was_seen(stage: Stage) -> None:
@@ -43,6 +44,21 @@ def test_a_seizure_is_durable_and_ends_only_by_a_person(stage: Stage) -> None:
     assert row.seized_by is None
     with pytest.raises(IllegalMove, match="is not seized"):
         stage.do(lambda tx: fleet.release(tx, stage.recorder, CAMERA, "inspector", "closed"))
+
+
+def test_a_seizure_holds_for_every_camera_that_shows_the_serial_and_for_no_other(stage: Stage) -> None:
+    def holds(camera: str) -> bool:
+        return stage.do(lambda tx: fleet.seizure(tx, CameraId(camera))) is not None
+
+    stage.do(lambda tx: fleet.seize(tx, stage.recorder, CameraId("X1~2"), "sergeant", "case 12"))
+    assert holds("X1")
+    assert holds("X1~2")
+    assert not any(map(holds, ["X", "X11", "X1~", "X1~22", "X1~3", "X2", "W"]))
+    stage.do(lambda tx: fleet.release(tx, stage.recorder, CameraId("X1~2"), "sergeant", "closed"))
+    assert not holds("X1")
+    stage.do(lambda tx: fleet.seize(tx, stage.recorder, CameraId("X1"), "sergeant", "case 12"))
+    assert holds("X1")
+    assert not holds("X11")
 
 
 @pytest.mark.parametrize("act", ["claim", "release"])
@@ -169,6 +185,29 @@ def test_clips_to_wipe_are_confirmed_present_held_by_nobody_and_named_by_the_pro
     assert named("clip", "sidecar") == [peopled.clip("confirmed").id, peopled.clip("looked").id]
     assert named("sidecar") == []
     assert len(peopled.do(lambda tx: fleet.clips_to_wipe(tx, CAMERA, ["clip"], 1))) == 1
+
+
+def test_clips_to_wipe_are_read_on_from_behind_one_role_by_role(stage: Stage) -> None:
+    roles = {"a": "sidecar", "b": "clip", "c": "clip", "d": "sidecar"}
+    session = stage.dock()
+    stage.gate()
+
+    def show(tx: Tx) -> None:
+        listing = clips.start_listing(tx, stage.recorder, CAMERA, session)
+        seen = [Sighting(entry_of(name), role, event=False) for name, role in roles.items()]
+        clips.reconcile(tx, stage.recorder, listing, seen)
+
+    stage.do(show)
+    for name in roles:
+        stage.spooled(name)
+        stage.proved(name)
+    found: list[str] = []
+    last = None
+    for _ in range(5):
+        page = stage.do(lambda tx, after=last: fleet.clips_to_wipe(tx, CAMERA, ["clip", "sidecar"], 1, after))  # type: ignore[misc]
+        found += [clip.id for clip in page]
+        last = page[-1] if page else last
+    assert found == [stage.clip(name).id for name in "bcad"]
 
 
 def test_confirmed_clips_that_are_not_for_wiping_are_counted_with_their_reason(peopled: Stage) -> None:

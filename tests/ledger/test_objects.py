@@ -9,7 +9,7 @@ from agent.core.errors import IllegalMove
 from agent.core.object import Digest, ReceiptKind
 from agent.ledger import clips, objects, uploads
 from agent.ledger.custody import to_us
-from agent.ledger.uploads import UploadRow
+from agent.ledger.uploads import Failure, UploadRow
 from agent.ports import StorePolicy
 from tests.ledger.stage import CAMERA, CENTRAL, PLACE, Stage, digest_of
 
@@ -31,8 +31,10 @@ def waiting(stage: Stage, store: StorePolicy = CENTRAL, places: int = 9) -> list
 
 
 def failed(stage: Stage, name: str, pause: timedelta | None) -> None:
-    next_us = None if pause is None else to_us(stage.now + pause)
-    stage.do(lambda tx: uploads.upload_failed(tx, digest_of(name), "central", next_us, "no answer"))
+    """The store does not take an object; without a pause it is set aside for a day."""
+    next_us = to_us(stage.now + (timedelta(days=1) if pause is None else pause))
+    failure = Failure(next_us, "no answer", set_aside=pause is None)
+    stage.do(lambda tx: uploads.upload_failed(tx, digest_of(name), "central", failure))
 
 
 def test_a_copied_clip_is_spooled_and_not_confirmed(stage: Stage) -> None:
@@ -162,17 +164,40 @@ def test_a_pause_holds_under_any_clock(stage: Stage, start: datetime) -> None:
     assert waiting(stage) == []
 
 
-def test_what_needs_a_person_waits_for_one(stage: Stage) -> None:
+def test_what_is_set_aside_comes_back_after_a_day_or_when_a_person_asks(stage: Stage) -> None:
     copied(stage, "a", "b", "c")
     for name in "ab":
         failed(stage, name, None)
-    stage.now += FIFTY_YEARS
+    stage.now += timedelta(hours=23)
     assert waiting(stage) == [digest_of("c")]
     assert stage.do(lambda tx: uploads.retry_now(tx, digest_of("a"))) == 1
     assert waiting(stage) == [digest_of("a"), digest_of("c")]
     assert stage.do(lambda tx: uploads.retry_now(tx, None)) == 1
     assert waiting(stage) == [digest_of("a"), digest_of("b"), digest_of("c")]
     assert stage.do(lambda tx: uploads.retry_now(tx, digest_of("c"))) == 0
+    failed(stage, "a", None)
+    stage.now += timedelta(days=1)
+    assert waiting(stage) == [digest_of("a"), digest_of("b"), digest_of("c")]
+    assert stage.do(lambda tx: uploads.upload_of(tx, digest_of("a"), "central")).attempts == 1
+
+
+@pytest.mark.parametrize("jump", [FIFTY_YEARS, -FIFTY_YEARS])
+def test_a_clock_that_jumps_strands_nothing_that_is_set_aside(stage: Stage, jump: timedelta) -> None:
+    copied(stage, "a")
+    failed(stage, "a", None)
+    assert waiting(stage) == []
+    stage.now += jump
+    assert waiting(stage) == [digest_of("a")]
+
+
+def test_a_fresh_start_can_be_given_to_one_store_alone(stage: Stage) -> None:
+    stage.gate(stores=(CENTRAL, SECOND))
+    copied(stage, "a", "b")
+    failed(stage, "a", timedelta(hours=1))
+    failure = Failure(to_us(stage.now + timedelta(hours=1)), "full")
+    stage.do(lambda tx: uploads.upload_failed(tx, digest_of("b"), "second", failure))
+    assert stage.do(lambda tx: uploads.retry_now(tx, store="second")) == 1
+    assert [waiting(stage), waiting(stage, SECOND)] == [[digest_of("b")], [digest_of("a"), digest_of("b")]]
 
 
 def test_failures_are_counted_in_a_row_and_the_hint_stays(stage: Stage) -> None:
@@ -195,8 +220,11 @@ def test_failures_are_counted_in_a_row_and_the_hint_stays(stage: Stage) -> None:
 def test_an_object_is_filed_under_its_oldest_sighting(stage: Stage) -> None:
     copied(stage, "a")
     copied(stage, "a", camera=OTHER, bay="2")
-    first = stage.do(lambda tx: objects.first_clip(tx, digest_of("a")))
-    assert first == (stage.clip("a").id, "1", None, None, None)
+    first, second = stage.do(lambda tx: objects.labels(tx, digest_of("a"), "hub7"))
+    assert (first.clip, first.camera, first.bay, first.station) == (stage.clip("a").id, CAMERA, "1", "hub7")
+    assert (first.path, first.role, first.event) == (b"DCIM/a.MP4", "clip", False)
+    assert (first.started_at, first.ended_at, first.officer) == (None, None, None)
+    assert (second.camera, second.bay) == (OTHER, "2")
 
 
 def test_a_clip_that_is_listed_again_with_other_bytes_is_not_merged_with_its_old_ones(stage: Stage) -> None:
@@ -219,6 +247,10 @@ def test_a_clip_that_neither_camera_nor_spool_holds_any_more_calls_a_person(stag
     assert stage.clip("a").custody in (Custody.LOST, Custody.QUARANTINED)
 
 
+def wake(stage: Stage) -> None:
+    stage.do(lambda tx: uploads.wake(tx, to_us(stage.now)))
+
+
 def next_try(stage: Stage) -> int | None:
     return stage.do(lambda tx: uploads.next_try_us(tx, to_us(stage.now)))
 
@@ -230,10 +262,14 @@ def test_the_next_try_is_that_of_the_object_whose_pause_ends_first(stage: Stage)
     failed(stage, "b", timedelta(minutes=5))
     failed(stage, "c", None)
     failed(stage, "d", timedelta(0))
+    assert next_try(stage) == to_us(stage.now)  # its pause ended after the last look, and nobody has woken it yet
+    wake(stage)
     assert next_try(stage) == to_us(stage.now + timedelta(minutes=5))
     stage.now += timedelta(minutes=5)
+    wake(stage)
     assert next_try(stage) == to_us(stage.now + timedelta(minutes=4))
     stage.now += timedelta(minutes=4)
+    wake(stage)
     assert next_try(stage) is None
 
 

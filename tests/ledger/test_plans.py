@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.core.clip import Custody, SessionId
-from agent.ledger import clips, fleet, objects, unlisted, uploads
+from agent.ledger import announcements, clips, fleet, losses, objects, unlisted, upload_lanes, uploads
 from agent.ledger.clips import Listing
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Tx
@@ -62,10 +62,19 @@ def test_a_listed_file_is_found_by_the_index_made_for_it(peopled: Stage) -> None
         lambda tx: uploads.waiting(tx, "central", 3),
         lambda tx: uploads.wake(tx, 1),
         lambda tx: uploads.next_try_us(tx, 1),
+        lambda tx: upload_lanes.lane(tx, upload_lanes.RETRYING, 5),
+        lambda tx: upload_lanes.lane(tx, upload_lanes.HELD_BACK, 5),
+        lambda tx: upload_lanes.lane(tx, upload_lanes.SET_ASIDE, 5),
+        lambda tx: upload_lanes.known(tx, [(digest_of("spooled"), "central")]),
         lambda tx: objects.purge_candidates(tx, MOMENT, (0, "")),
         views.totals,
         lambda tx: fleet.not_for_wiping(tx, CAMERA, ["clip"]),
+        lambda tx: fleet.seizure(tx, CAMERA),
         lambda tx: objects.receipts(tx, digest_of("confirmed")),
+        lambda tx: losses.only_aboard(tx, CAMERA, 9, ()),
+        lambda tx: announcements.unannounced(tx, "central", 5),
+        lambda tx: announcements.count_unannounced(tx, "central"),
+        lambda tx: announcements.announced(tx, "central", announcements.unannounced(tx, "central", 5)),
     ],
     ids=[
         "aboard",
@@ -76,10 +85,19 @@ def test_a_listed_file_is_found_by_the_index_made_for_it(peopled: Stage) -> None
         "waiting",
         "wake",
         "next_try",
+        "retrying",
+        "held_back",
+        "set_aside",
+        "known",
         "purge_candidates",
         "totals",
         "not_for_wiping",
+        "seizure",
         "receipts",
+        "only_aboard",
+        "unannounced",
+        "count_unannounced",
+        "announced",
     ],
 )
 def test_no_question_reads_all_rows_or_sorts_them(peopled: Stage, ask: Callable[[Tx], object]) -> None:
@@ -106,8 +124,15 @@ def test_what_is_owed_for_one_object_is_found_by_index(peopled: Stage) -> None:
         (lambda tx: unlisted.finish_listing(tx, RECORDER, Listing(CAMERA, SessionId(2), 1)), "clips_unlisted"),
         (lambda tx: uploads.waiting(tx, "central", 3), "uploads_ready"),
         (lambda tx: uploads.next_try_us(tx, 1), "uploads_paused"),
+        (lambda tx: uploads.wake(tx, 1), "uploads_paused"),
+        (lambda tx: uploads.wake(tx, 1), "uploads_aside"),
+        (lambda tx: upload_lanes.lane(tx, upload_lanes.HELD_BACK, 5), "uploads_held"),
+        (lambda tx: upload_lanes.lane(tx, upload_lanes.SET_ASIDE, 5), "uploads_aside"),
+        (upload_lanes.asides, "uploads_aside"),
         (lambda tx: objects.purge_candidates(tx, MOMENT, (0, "")), "objects_to_purge"),
         (lambda tx: objects.restart_holds(tx, RECORDER), "objects_to_purge"),
+        (lambda tx: announcements.unannounced(tx, "central", 5), "uploads_unannounced"),
+        (lambda tx: announcements.count_unannounced(tx, "central"), "uploads_unannounced"),
     ],
     ids=[
         "clips_aboard",
@@ -116,8 +141,15 @@ def test_what_is_owed_for_one_object_is_found_by_index(peopled: Stage) -> None:
         "finish_listing",
         "waiting",
         "next_try",
+        "wake_paused",
+        "wake_aside",
+        "held_back",
+        "set_aside",
+        "asides",
         "purge_candidates",
         "restart_holds",
+        "unannounced",
+        "count_unannounced",
     ],
 )
 def test_each_question_uses_the_index_made_for_it(peopled: Stage, ask: Callable[[Tx], object], index: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from agent.app import Agent, _follow_changes, assemble
+from agent.app import Agent, _follow_changes, assemble, follow_limits
 from agent.config import load_config
 from agent.core.clip import BayName, Clip
 from agent.core.profile import Role
@@ -18,7 +18,7 @@ from agent.depot.command import enrol
 from agent.ledger import custody, doubts
 from agent.ledger.rows import CLIP_COLUMNS, clip_of
 from agent.services.audit import watch_over
-from agent.services.station import Slot
+from agent.services.slot import Slot
 from agent.simulate.rack import SimulatedCamera, make_camera
 
 LIMIT_S = 45.0
@@ -66,7 +66,7 @@ class Shift:
         self.root = root
         self.depot = Depot(root / "depot")
         self.cameras: list[SimulatedCamera] = []
-        usual = {"wiping": True, "enrolled": ["CAM*"], "workers": 2, "keep_hours": 24.0, "bays": 4}
+        usual = {"wiping": True, "enrolled": ["CAM*"], "workers": 2, "keep_hours": 24.0, "bays": 4, "plain": True}
         self.options: dict[str, Any] = usual | options
         (root / "shelf").mkdir()
         (root / "rack").mkdir()
@@ -99,6 +99,7 @@ id = "hub7"
 state_dir = "state"
 trial = true
 allow_unsafe_spool = true
+allow_plain_spool = {str(self.options["plain"]).lower()}
 reserve_bytes = 0
 keep_hours = {self.options["keep_hours"]}
 {bays}
@@ -111,6 +112,7 @@ receipt_key = "{key}"
 credential = "credential"
 connect_s = 2
 stall_s = 5
+{self.options.get("network", "")}
 [wipe]
 enabled = {str(self.options["wiping"]).lower()}
 [cameras]
@@ -128,9 +130,12 @@ listen = "127.0.0.1:0"
         async with assemble(load_config(self.config)) as agent, asyncio.TaskGroup() as group:
             flows = [
                 group.create_task(agent.uploader.run()),
+                group.create_task(agent.announcer.run()),
+                group.create_task(agent.desk.drain.run()),
                 group.create_task(watch_over(agent.kit)),
                 group.create_task(agent.station.run()),
                 group.create_task(_follow_changes(agent)),
+                group.create_task(follow_limits(agent.kit)),
             ]
             try:
                 running = Running(self, agent)

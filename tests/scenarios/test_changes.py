@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from agent.config.load import bundled_profiles
 from agent.core.clip import Copy, Custody
 from tests.scenarios.shift import Running, Shift
@@ -27,8 +29,12 @@ async def test_a_wrong_configuration_is_refused_and_the_old_one_stays(shift: Shi
     camera = shift.camera("CAM1")
     async with shift.station() as running:
         good = shift.config.read_text()
-        shift.config.write_text(good.replace("enabled = true", "enabled = false\ncolour = 1"))
-        await running.until(lambda: _says(running, "wipe.colour"), "the mistake is named")
+        with capture_logs() as logged:
+            shift.config.write_text(good.replace("enabled = true", "enabled = false\ncolour = 1"))
+            await running.until(lambda: _says(running, "wipe.colour"), "the mistake is named")
+        (told,) = (line for line in logged if line["event"] == "config.refused")
+        assert told["problem"].endswith("wipe.colour: unknown key")
+        assert "exc_info" not in told  # a person's mistake gets words, no traceback
         assert running.agent.kit.settings.wiping
         shift.config.write_text(good)
         await running.until(lambda: _forgotten(running), "the notice is gone")

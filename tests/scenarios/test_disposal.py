@@ -10,7 +10,7 @@ import pytest
 
 from agent.core.clip import CameraId, Clip, Copy, Custody
 from agent.ledger import clips, fleet, objects
-from agent.services import disposal
+from agent.services import clearance
 from agent.services.disposal import purge_spool
 from agent.services.interlock import Interlock
 from tests.scenarios.shift import Running, Shift
@@ -97,7 +97,7 @@ async def test_a_file_that_somebody_opens_for_writing_after_the_look_stays(shift
 
 
 async def test_a_long_wipe_goes_in_several_short_windows(shift: Shift, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disposal, "BATCH_BYTES", 1)
+    monkeypatch.setattr(clearance, "BATCH_BYTES", 1)
     camera = shift.camera("CAM1", "novatek-ro", clips=4)
     camera.dock(shift.bay(1))
     async with shift.station() as running:

@@ -62,6 +62,66 @@ async def test_what_is_no_plain_file_stays_where_it_is_and_the_clips_go_on(shift
     assert set(shift.depot.held()) == shift.truth(camera)
 
 
+async def test_footage_that_the_profile_does_not_name_is_never_left_on_a_clear_camera(shift: Shift) -> None:
+    camera = shift.camera("CAM1", clips=1)
+    folder = camera.card / "DCIM" / "200"
+    folder.mkdir()
+    for name, size_bytes in (("X_0003.mts", 900_000), ("X_0004.mts", 900_000), ("X\n_0006.webm", 400_000)):
+        (folder / name).write_bytes(bytes(size_bytes))
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until(lambda: _all_gone(running), "all clips are cleared")
+        await running.until_advice("1", "take, footage still aboard", "3 things on the camera could not be copied")
+        (view,) = [bay for bay in await running.agent.desk.bays() if bay["bay"] == "1"]
+        assert view["uncopied"] == {
+            "count": 3,
+            "names": ["DCIM/200/X\\n_0006.webm", "DCIM/200/X_0003.mts", "DCIM/200/X_0004.mts"],
+        }
+
+
+async def test_other_files_are_counted_where_a_camera_is_called_clear(shift: Shift) -> None:
+    camera = shift.camera("CAM1", clips=1)
+    (camera.card / "DCIM" / "readme.txt").write_bytes(b"x")
+    (camera.card / "version.bin").write_bytes(b"x")
+    (camera.card / "System Volume Information").mkdir()
+    (camera.card / "System Volume Information" / "WPSettings.dat").write_bytes(b"known clutter is not counted")
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until_advice(
+            "1",
+            "take",
+            "all footage that its profile names is in the evidence store; the camera is clear of it,"
+            " but 2 other files are left on it",
+        )
+        (view,) = [bay for bay in await running.agent.desk.bays() if bay["bay"] == "1"]
+        assert view["left"] == {"count": 2, "names": ["DCIM/readme.txt", "version.bin"]}
+
+
+async def test_what_is_left_is_named_up_to_a_bound(shift: Shift) -> None:
+    camera = shift.camera("CAM1", clips=1)
+    for number in range(12):
+        (camera.card / "DCIM" / f"{number:02}.mts").write_bytes(b"x")
+        (camera.card / "DCIM" / f"{number:02}\n.txt").write_bytes(b"x")
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until_advice("1", "take, footage still aboard", "12 things")
+        session = running.slot("1").session
+        assert (len(session.listing.names), len(session.listing.left_names)) == (5, 5)
+        event = (await running.events("files.left"))[0]
+        assert (event["uncopied"], event["other"], event["session"]) == (12, 12, session.ident)
+        assert event["uncopied_names"] == [f"DCIM/{n:02}.mts" for n in range(5)]
+        assert event["other_names"] == [f"DCIM/{n:02}\\n.txt" for n in range(5)]
+        await running.chain_holds()
+
+
+async def test_a_camera_on_which_nothing_is_left_has_no_event_about_it(shift: Shift) -> None:
+    camera = shift.camera("CAM1", clips=1)
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until_advice("1", "take")
+        assert await running.events("files.left") == []
+
+
 async def _all_gone(running: Running) -> bool:
     clips = await running.clips()
     return bool(clips) and all(c.copy is Copy.GONE for c in clips)

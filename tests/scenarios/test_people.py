@@ -94,6 +94,32 @@ async def test_a_requested_clip_goes_before_what_nobody_asked_for(shift: Shift) 
         assert set(order[: len(urgent)]) == urgent
 
 
+async def test_a_clip_that_is_held_back_stays_on_its_camera_and_the_others_go(shift: Shift) -> None:
+    await shift.depot.stop()
+    camera = shift.camera("CAM1")
+    async with shift.station() as running:
+        camera.dock(shift.bay(1))
+        await running.until_advice("1", "take, footage still aboard", "on the way")
+        held = next(c for c in await running.clips() if c.role == "clip")
+        await running.ask("hold-back", clip=held.id)
+        await shift.depot.start()
+        await running.ask("retry")
+
+        async def others_gone() -> bool:
+            return all(c.copy is Copy.GONE for c in await running.clips() if c.id != held.id)
+
+        await running.until(others_gone, "the others are cleared")
+        left = next(c for c in await running.clips() if c.id == held.id)
+        assert (left.custody, left.copy) == (Custody.SPOOLED, Copy.PRESENT)
+        assert held.sha256 not in shift.depot.held()
+        assert shift.aboard(camera) == {held.entry.path}
+        assert (await running.advice("1"))[0] != "take"
+        await running.ask("let-go", clip=held.id)
+        await running.until_advice("1", "take")
+        await running.chain_holds()
+    shift.nothing_lost()
+
+
 @pytest.mark.parametrize(
     ("action", "body"),
     [
@@ -106,6 +132,10 @@ async def test_a_requested_clip_goes_before_what_nobody_asked_for(shift: Shift) 
         ("hold", {"clip": "nope"}),
         ("unhold", {"clip": "nope"}),
         ("retry", {"sha256": "xyz"}),
+        ("pause", {"store": "nowhere"}),
+        ("resume", {}),
+        ("hold-back", {"clip": "nope"}),
+        ("let-go", {"clip": "nope"}),
         ("explode", {}),
     ],
 )
@@ -113,6 +143,16 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(shift: Shift, action
     async with shift.station() as running:
         with pytest.raises(ActionRefused, match=r"\w+ .*\w"):
             await running.ask(action, **body)
+
+
+@pytest.mark.parametrize(
+    ("bay", "words"),
+    [("1", r"^Bay 1 is empty\.$"), ("77", r"^There is no bay 77\. Known bays: 1, 2, 3, 4\.$")],
+)
+async def test_a_bay_that_does_not_exist_is_not_called_empty(shift: Shift, bay: str, words: str) -> None:
+    async with shift.station() as running:
+        with pytest.raises(ActionRefused, match=words):
+            await running.ask("urgent-release", bay=bay)
 
 
 async def test_nobody_acts_without_a_name_and_a_reason(shift: Shift) -> None:

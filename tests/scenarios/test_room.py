@@ -35,7 +35,12 @@ async def test_a_clip_that_does_not_fit_now_keeps_no_smaller_one_back(shift: Shi
     async with shift.station() as running:
         camera.dock(shift.bay(1))
         await running.until(lambda: shift.truth(camera) <= set(shift.depot.held()), "the others are in the depot")
-        await running.until_advice("1", "take, footage still aboard", "waiting for the spool")
+        await running.until_advice("1", "take, footage still aboard", "waiting for the spool: the spool has room for ")
+        problems = (await running.agent.desk.health())["problems"]
+        assert isinstance(problems, list)
+        assert [str(each).partition(" has room")[0] for each in problems if "waiting for" in str(each)] == [
+            "bay 1: waiting for the spool: the spool"
+        ]
         (left,) = [c for c in await running.clips() if c.custody is Custody.LISTED]
         assert left.entry.path == b"DCIM/00000000.MP4"
         os.truncate(camera.card / "DCIM" / "00000000.MP4", 10)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.core.clip import BayName, CameraId, Custody, Entry
+from agent.core.announcement import Announcement
+from agent.core.clip import BayName, CameraId, Clip, Custody, Entry
 from agent.core.object import Digest, Receipt, ReceiptKind
 from agent.ledger import clips, fleet, objects
 from agent.ledger.clips import Sighting
@@ -31,25 +32,32 @@ class ScriptedStore:
     name: str = "central"
     place: str = PLACE
     find: Callable[[Shipment], Awaitable[str | None]] | None = None
+    still_holds: Callable[[Receipt], Awaitable[bool]] | None = None
+    announce: Callable[[Announcement], Awaitable[bool]] | None = None
     refuse: Callable[[Digest], None] = lambda _digest: None
     slow: set[Digest] = field(default_factory=set)
     sent: list[Digest] = field(default_factory=list)
     stopped: list[Digest] = field(default_factory=list)
+    proved: list[Shipment] = field(default_factory=list)
     trusted: bool = True
+    deaf: bool = False  # a slow body does not look whether it should stop
+    held_bytes: int = 0  # of each object, when a try begins
 
     async def send(
         self, shipment: Shipment, _hint: str | None, transfer: Transfer, keep_hint: Callable[[str], Awaitable[None]]
     ) -> str:
         self.sent.append(shipment.sha256)
+        transfer.held_bytes = self.held_bytes
         self.refuse(shipment.sha256)
         await keep_hint("handle")
         while shipment.sha256 in self.slow:
-            if await _stopped(transfer.stop):
+            if await _stopped(transfer.stop) and not self.deaf:
                 self.stopped.append(shipment.sha256)
                 raise UploadStopped
         return "handle"
 
     async def prove(self, shipment: Shipment, handle: str, at_least: ReceiptKind) -> Receipt:
+        self.proved.append(shipment)
         now = datetime.now(UTC)
         return Receipt(self.name, at_least, shipment.sha256, shipment.size_bytes, handle, now, "proof")
 
@@ -58,6 +66,15 @@ class ScriptedStore:
 
     async def close(self) -> None:
         pass
+
+
+def always(error: Exception) -> Callable[[Digest], None]:
+    """What refuses every object with this."""
+
+    def refuse(_sha256: Digest) -> None:
+        raise error
+
+    return refuse
 
 
 async def _stopped(stop: threading.Event) -> bool:
@@ -93,22 +110,31 @@ def kit_in(root: Path, store: ScriptedStore, *, workers: int = 1) -> Iterator[Ki
         database.close()
 
 
-def put(kit: Kit, camera: str, content: bytes, *, event: bool = False) -> Digest:
-    """Spool one clip of a camera, as an offload would."""
-    with kit.spool.begin(len(content)) as part:
-        part(memoryview(content))
-        stored = part.finish()
+def listed(kit: Kit, camera: str, content: bytes, *, event: bool = False) -> Clip:
+    """List one clip on a camera that is docked for it."""
     ident = CameraId(camera)
     entry = Entry(hashlib.sha256(content).hexdigest().encode(), len(content), 1)
 
-    def work(tx: Tx) -> None:
+    def work(tx: Tx) -> Clip:
         rec = kit.recorder
         fleet.see_camera(tx, rec, ident, "plain", None, "test")
         session = fleet.start_session(tx, rec, ident, BayName("1"), {})
         listing = clips.start_listing(tx, rec, ident, session)
         clips.reconcile(tx, rec, listing, [Sighting(entry, "clip", event)])
-        clip = next(c for c in fleet.clips_aboard(tx, ident, Custody.LISTED, 99) if c.entry == entry)
-        objects.spooled(tx, rec, clip, stored.sha256, stored.size_bytes, "1")
+        return next(c for c in fleet.clips_aboard(tx, ident, Custody.LISTED, 99) if c.entry == entry)
+
+    return kit.database.run_blocking(work)
+
+
+def put(kit: Kit, camera: str, content: bytes, *, event: bool = False) -> Digest:
+    """Spool one clip of a camera, as an offload would."""
+    with kit.spool.begin(len(content)) as part:
+        part(memoryview(content))
+        stored = part.finish()
+    clip = listed(kit, camera, content, event=event)
+
+    def work(tx: Tx) -> None:
+        objects.spooled(tx, kit.recorder, clip, stored.sha256, stored.size_bytes, "1")
 
     kit.database.run_blocking(work)
     return stored.sha256

@@ -17,10 +17,11 @@ from agent.core.object import Digest, Receipt, ReceiptKind
 from agent.ledger import audit, clips, doubts, objects
 from agent.ledger.custody import Recorder
 from agent.ledger.recovery import recover
+from agent.services import patrol
 from agent.services.disposal import purge_spool
 from agent.services.hold_clock import HoldClock
 from agent.services.kit import Kit
-from tests.services.stage import PLACE, ScriptedStore, kit_in, put
+from tests.services.stage import PLACE, POLICY, ScriptedStore, kit_in, put
 
 NOW = datetime(2026, 3, 28, 22, tzinfo=UTC)
 SOON_S = 0.05
@@ -103,6 +104,70 @@ async def test_an_unfinished_purge_waits_while_a_person_holds_the_clip(kit: Kit)
     assert await purge_spool(kit) == 0
     assert in_spool(kit) == {sha256}
     kit.database.run_blocking(lambda tx: clips.unhold(tx, kit.recorder, clip, "closed"))
+    assert await purge_spool(kit) == 1
+
+
+async def test_receipts_that_would_not_be_accepted_today_let_no_copy_go_and_people_are_told(kit: Kit) -> None:
+    """The camera may be cleared by now: this copy is the last one that was ever verified."""
+    wanted = {confirmed(kit, b"a"), confirmed(kit, b"b")}
+    store = kit.stores["central"]
+    assert isinstance(store, ScriptedStore)
+    store.trusted = False
+    for room_wanted in (False, True):
+        assert await purge_spool(kit, room_wanted=room_wanted) == 0
+        assert in_spool(kit) == wanted
+        (words,) = patrol.kept_words(kit)
+        assert "keeps 2 copies past the hold time" in words
+    store.trusted = True
+    assert await purge_spool(kit) == 2
+    assert patrol.kept_words(kit) == []
+
+
+async def test_the_receipts_of_a_store_that_is_not_there_any_more_prove_nothing(kit: Kit) -> None:
+    sha256 = confirmed(kit, b"a")
+    store = kit.stores.pop("central")
+    assert await purge_spool(kit, room_wanted=True) == 0
+    assert in_spool(kit) == {sha256}
+    kit.stores["central"] = store
+    assert await purge_spool(kit) == 1
+
+
+async def test_one_good_receipt_is_not_enough_where_two_stores_must_prove(kit: Kit) -> None:
+    policies = (POLICY, replace(POLICY, name="second"))
+    kit.settings = replace(kit.settings, copies=2, stores=policies)
+    kit.database.run_blocking(lambda tx: objects.apply_gate(tx, copies=2, wiping=True, stores=policies))
+    second = kit.stores["second"] = ScriptedStore("second", trusted=False)
+    sha256 = confirmed(kit, b"a")
+    receipt = Receipt("second", ReceiptKind.SIGNED, sha256, 1, "handle", NOW, "proof")
+    kit.database.run_blocking(lambda tx: objects.keep_receipt(tx, kit.recorder, receipt, PLACE))
+    assert await purge_spool(kit) == 0
+    second.trusted = True
+    assert await purge_spool(kit) == 1
+
+
+async def test_a_store_under_another_name_proves_anew_what_the_spool_kept(kit: Kit) -> None:
+    """What people are told to do when a key is not to be trusted any more."""
+    sha256 = confirmed(kit, b"a")
+    kit.stores = {"fresh": ScriptedStore("fresh")}
+    await kit.apply(replace(kit.settings, stores=(replace(POLICY, name="fresh"),)))
+    assert await purge_spool(kit) == 0
+    assert await kit.ledger(lambda tx, _: tx.conn.execute("SELECT sha256, store FROM uploads").fetchall()) == [
+        (sha256, "fresh")
+    ]
+
+
+async def test_an_unfinished_purge_waits_while_its_receipts_prove_nothing(kit: Kit) -> None:
+    sha256 = confirmed(kit, b"left")
+    recorded(kit, sha256)
+    started(kit)
+    trusted(kit)
+    store = kit.stores["central"]
+    assert isinstance(store, ScriptedStore)
+    store.trusted = False
+    assert await purge_spool(kit) == 0
+    assert in_spool(kit) == {sha256}
+    assert "keeps a copy past the hold time" in patrol.kept_words(kit)[0]
+    store.trusted = True
     assert await purge_spool(kit) == 1
 
 

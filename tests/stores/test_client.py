@@ -11,9 +11,11 @@ import pytest
 from agent.core.errors import ConfigError
 from agent.core.object import ReceiptKind
 from agent.stores.block_device import disks_beneath
-from agent.stores.client import OpenedStore, StoreSettings, open_store
+from agent.stores.client import OpenedStore, open_store
 from agent.stores.credential import Credential, read_credential
 from agent.stores.endpoint import Endpoint
+from agent.stores.s3_retention import LockMode, Retention
+from agent.stores.settings import StoreSettings
 
 BASE = StoreSettings("central", "tus+http://127.0.0.1:1/files/", ReceiptKind.READBACK)
 
@@ -25,9 +27,14 @@ def open_(settings: StoreSettings, spool: Path) -> OpenedStore:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("s3+https://store.example/bucket", "not available in this version"),
-        ("s3+http://store.example/bucket", "not available in this version"),
-        ("axis:connection.json", "not available in this version"),
+        ("s3+https://store.example/bucket", "access key"),
+        ("s3+https://store.example/", "needs a bucket"),
+        ("s3+https://store.example/bucket/../other", "needs a bucket"),
+        ("s3+https://store.example/bucket//deep", "needs a bucket"),
+        ("s3+https://store.example/bu%20cket", "needs a bucket"),
+        ("s3+https://key:secret-pass@store.example/bucket", "user"),
+        ("s3+http://store.example/bucket", "in the clear"),
+        ("axis:there-is-no-such-file.json", "cannot be read"),
         ("ftp://store.example/", "no scheme that is known"),
         ("tus+http://store.example/files/", "in the clear"),
         ("tus+https://user:pass@store.example/files/", "user"),
@@ -46,7 +53,16 @@ def test_a_store_that_cannot_be_used_is_a_configuration_error(tmp_path: Path, ur
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("url", [BASE.url, "file:///srv"])
+@pytest.mark.parametrize(
+    "retention", [Retention(LockMode.GOVERNANCE, 31), Retention(legal_hold=True), Retention(tags=True)]
+)
+@pytest.mark.parametrize("url", ["tus+http://127.0.0.1:1/files/", "file:///srv/evidence"])
+def test_a_lock_that_no_store_would_keep_is_refused(tmp_path: Path, url: str, retention: Retention) -> None:
+    with pytest.raises(ConfigError, match="only S3"):
+        open_(replace(BASE, url=url, retention=retention), tmp_path)
+
+
+@pytest.mark.parametrize("url", [BASE.url, "file:///srv", "s3+https://store.example/bucket", "axis:any.json"])
 def test_signed_receipts_need_a_key_and_a_store_that_signs(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError):
         open_(replace(BASE, url=url, require=ReceiptKind.SIGNED), tmp_path)

@@ -72,7 +72,7 @@ async def test_without_a_newer_one_the_store_is_asked_once_only(
     hostile.token = NEW
     put(file, content)
     error = await attempt.fail(CredentialRefused)
-    assert hostile.methods() == ["POST"]
+    assert [asked.method for asked in hostile.asked] == ["OPTIONS"]
     assert "credential file" in error.hint
     assert OLD not in str(error) + error.hint
 

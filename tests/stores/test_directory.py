@@ -17,7 +17,9 @@ from agent.core.object import ReceiptKind
 from agent.files.durable import BlockReader
 from agent.ports import Shipment, Transfer
 from agent.stores import part as part_module
+from agent.stores.client import open_store
 from agent.stores.directory import DirectoryStore
+from agent.stores.settings import StoreSettings
 from tests.contracts.store_place import MIB, Hints, make_bytes, make_shipment
 
 
@@ -232,3 +234,64 @@ def test_the_reader_of_parts_starts_at_the_beginning(tmp_path: Path) -> None:
         part.write(b"d")
         part.keep()
     assert (tmp_path / "x.part").read_bytes() == b"abcd"
+
+
+async def test_a_mount_point_without_its_store_has_lost_nothing(tmp_path: Path) -> None:
+    """Unmounted, it is an empty folder, or one in which an earlier mishap has left its own."""
+    root = tmp_path / "nas"
+    root.mkdir()
+    store = DirectoryStore("nas", root, lambda: datetime.now(UTC), allow_unsafe=True)
+    shipment = make_shipment(tmp_path, b"evidence")
+    handle = await store.send(shipment, None, Transfer(), Hints(Transfer()).keep)
+    receipt = await store.prove(shipment, handle, ReceiptKind.READBACK)
+    await store.close()
+    root.rename(tmp_path / "elsewhere")
+    for made in (root, root / "objects"):
+        made.mkdir()
+        later = DirectoryStore("nas", root, lambda: datetime.now(UTC), allow_unsafe=True)
+        assert later.still_holds is not None
+        with pytest.raises(StoreUnreachable):
+            await later.still_holds(receipt)
+        await later.close()
+    assert sorted(path.name for path in root.iterdir()) == ["objects"], "a question makes nothing"
+
+
+def in_use(root: Path) -> list[Path]:
+    return list(root.iterdir())
+
+
+@pytest.mark.parametrize("at_start", ["the store", "the bare mount point"])
+async def test_what_is_mounted_after_the_start_is_not_taken_for_what_was_there_when_it_was_judged(
+    root: Path, tmp_path: Path, at_start: str
+) -> None:
+    """Unmounted before its first use, the directory would be the station's own disk, and its receipts worth nothing."""
+    place, spool = tmp_path / "mount", tmp_path / "state" / "spool"
+    spool.mkdir(parents=True)
+    first, then = (PROC, root) if at_start == "the store" else (root, PROC)
+    place.symlink_to(first)
+    settings = StoreSettings("nas", place.as_uri(), ReceiptKind.READBACK)
+    opened = open_store(settings, station="hub7", clock=lambda: datetime.now(UTC), spool_dir=spool, allow_unsafe=True)
+    place.unlink()
+    place.symlink_to(then)
+    shipment = make_shipment(tmp_path, b"evidence")
+    assert opened.store.find is not None
+    with pytest.raises(StoreUnreachable, match="no longer the file system it was") as caught:
+        await opened.store.send(shipment, None, Transfer(), Hints(Transfer()).keep)
+    assert "restart the agent" in caught.value.hint
+    with pytest.raises(StoreUnreachable):
+        await opened.store.find(shipment)
+    with pytest.raises(StoreUnreachable):
+        await opened.store.prove(shipment, f"objects/{shipment.sha256}", ReceiptKind.READBACK)
+    await opened.store.close()
+    assert in_use(root) == []
+
+
+async def test_a_directory_that_appears_after_the_start_is_used_and_counts_as_this_machine(tmp_path: Path) -> None:
+    settings = StoreSettings("nas", (tmp_path / "nas").as_uri(), ReceiptKind.READBACK)
+    opened = open_store(
+        settings, station="hub7", clock=lambda: datetime.now(UTC), spool_dir=tmp_path, allow_unsafe=True
+    )
+    (tmp_path / "nas").mkdir()
+    await opened.store.send(make_shipment(tmp_path, b"evidence"), None, Transfer(), Hints(Transfer()).keep)
+    assert opened.same_machine
+    await opened.store.close()

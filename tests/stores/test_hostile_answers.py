@@ -14,7 +14,7 @@ from agent.core.errors import (
     StoreUnreachable,
 )
 from agent.core.object import ReceiptKind
-from agent.stores.answer import CredentialRefused
+from agent.stores.answer import CredentialRefused, UploadLocked
 from tests.contracts.store_place import MIB, make_bytes, make_shipment
 from tests.fakes.hostile_store import HostileStore
 from tests.stores.hostile_try import LIMITS, Try, adapter
@@ -100,7 +100,7 @@ async def test_a_reset_amid_the_body_is_resumed_where_the_store_stands(hostile: 
         ("status 400", ObjectRefused, "400"),
         ("status 412", StoreRefused, "412"),
         ("status 413", ObjectRefused, "larger"),
-        ("status 423", StoreBusy, "locked"),
+        ("status 423", UploadLocked, "locked"),
         ("status 429 Retry-After=17", StoreBusy, "patience"),
         ("status 503", StoreBusy, "patience"),
         ("status 500", StoreError, "500"),

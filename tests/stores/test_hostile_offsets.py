@@ -63,7 +63,7 @@ async def test_a_store_that_claims_more_than_it_was_sent_is_caught(hostile: Host
     await attempt.fail(UploadSpoiled)
 
 
-@pytest.mark.parametrize("fault", ["lie less", "alter"])
+@pytest.mark.parametrize("fault", ["lie less", "alter", "hole"])
 async def test_bytes_that_were_lost_or_altered_are_not_proved_and_are_sent_anew(
     hostile: HostileStore, attempt: Try, fault: str
 ) -> None:

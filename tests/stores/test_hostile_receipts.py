@@ -13,7 +13,7 @@ from agent.core.errors import (
     StoreUnreachable,
 )
 from agent.core.object import ReceiptKind
-from agent.stores.answer import CredentialRefused
+from agent.stores.answer import AnswerTooLarge, CredentialRefused
 from tests.fakes.hostile_store import HostileStore
 from tests.stores.hostile_try import Try
 
@@ -82,7 +82,7 @@ async def test_a_store_without_receipts_is_read_back_if_that_is_enough(hostile: 
     ("fault", "kind"),
     [
         ("bomb", StoreError),
-        ("endless body", StoreError),
+        ("endless body", AnswerTooLarge),
         ("endless headers", StoreError),
         ("drip", StoreUnreachable),
         ("status 302 Location=http://evil.example/", StoreRefused),

@@ -8,7 +8,7 @@ import pytest
 
 from agent.core.errors import ObjectRefused, StoreBusy, StoreError, StoreRefused
 from agent.ports import Transfer
-from agent.stores.answer import Answer, CredentialRefused, refusal
+from agent.stores.answer import Answer, CredentialRefused, UploadLocked, refusal
 from agent.stores.directory import DirectoryStore
 from tests.contracts.store_place import Hints, make_shipment
 
@@ -46,7 +46,7 @@ def test_a_refused_credential_concerns_the_store_and_says_where_it_is_renewed(st
         (408, StoreError),
         (409, StoreError),
         (410, StoreError),
-        (423, StoreBusy),
+        (423, UploadLocked),
         (429, StoreBusy),
         (500, StoreError),
         (503, StoreBusy),

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from agent.core.object import Digest, Receipt, ReceiptKind
 from agent.core.receipt import Statement
-from agent.stores.client import StoreSettings, open_store
+from agent.stores.client import open_store
 from agent.stores.directory import DirectoryStore
 from agent.stores.endpoint import Endpoint
 from agent.stores.receipts import ReceiptKeys, key_id
 from agent.stores.remote import Remote
+from agent.stores.settings import StoreSettings
 from agent.stores.tus import TusStore
 
 LONG_AGO = datetime(2021, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -13,10 +13,11 @@ from agent.core.errors import StoreLied
 from agent.core.object import ReceiptKind
 from agent.ports import EvidenceStore, Shipment, Transfer
 from agent.stores import endpoint as endpoint_module
-from agent.stores.client import StoreSettings, open_store
+from agent.stores.client import open_store
 from agent.stores.endpoint import Endpoint
 from agent.stores.lines import TusLimits
 from agent.stores.remote import Remote
+from agent.stores.settings import StoreSettings
 from agent.stores.this_machine import is_this_machine, leads_here
 from agent.stores.tls import client_context
 from agent.stores.tus import TusStore

@@ -15,6 +15,7 @@ from agent.core.retry_policy import LIED_S, RETRY_AFTER_CAP_S, STRIKES
 from agent.stores.credential import read_credential
 from tests.contracts.store_place import make_bytes
 from tests.fakes.hostile_store import HostileStore
+from tests.services.stage import put
 from tests.stores.hostile_try import TOKEN
 from tests.stores.two_stores import LIMIT_S, TwoStores, two_stores
 
@@ -28,7 +29,7 @@ async def station(tmp_path: Path, hostile: HostileStore) -> AsyncIterator[TwoSto
 
 
 WHOLE_STORE = {
-    "down": ({}, "no connection to the store"),
+    "down": ({}, "no connection to the store (Connection refused)"),
     "hangs": ({"POST": "silence"}, "no complete answer within"),
     "a byte a minute": ({"POST": "drip"}, "no complete answer within"),
     "never-ending 1xx": ({"POST": "endless 1xx"}, "no complete answer within"),
@@ -76,6 +77,7 @@ ONE_OBJECT = {
     "keeps less": ({"PATCH": "keep less"}, "but stands at"),
     "204 with fewer bytes": ({"PATCH": "lie less"}, "differ"),
     "other bytes": ({"PATCH": "alter"}, "sha256 differ"),
+    "a piece lost amid the right size": ({"PATCH": "hole"}, "sha256 differ"),
     "another address": ({"POST": "location http://127.0.0.1:1/files/u0"}, "not on its own host"),
     "500": ({"PATCH": "status 500"}, "the store answered 500"),
     "413": ({"POST": "status 413"}, "larger than the store accepts (413)"),
@@ -108,7 +110,7 @@ async def test_a_store_that_lies_about_one_object_stops_that_one_only(
     text = await station.until_told(words)
     assert "An object does not get through, the others go on" in text
     assert station.custody(victim) == {Custody.SPOOLED}
-    assert FIRST in station.honest.stored()
+    await station.until(lambda: FIRST in station.honest.stored(), "the other store has it")
     station.hostile.faults = {}
     await station.retry()
     await station.until(lambda: station.confirmed(victim), "it is confirmed as well")
@@ -168,3 +170,26 @@ async def test_a_credential_that_was_taken_back_is_exchanged_without_a_restart(
         await station.retry()
         await station.until(lambda: station.confirmed(victim), "it is confirmed")
     assert hostile.stored() == [FIRST]
+
+
+async def test_a_202_is_no_proof_and_what_it_kept_is_not_sent_twice(station: TwoStores) -> None:
+    victim = await lied_about(station, {"PATCH": "keep and 202"})
+    await station.until_told("answered 202")
+    assert station.custody(victim) == {Custody.SPOOLED}
+    station.hostile.faults = {}
+    await station.retry()
+    await station.until(lambda: station.confirmed(victim), "it is confirmed")
+    assert station.hostile.stored() == [FIRST]
+
+
+async def test_what_a_store_forgot_after_it_confirmed_it_is_brought_again_at_the_next_sighting(
+    station: TwoStores,
+) -> None:
+    digest = station.put(FIRST)
+    await station.until(lambda: station.confirmed(digest), "it is confirmed")
+    station.hostile.uploads.clear()  # every question about it is a 404 from now on
+    put(station.kit, "CAM-OTHER", FIRST)
+    station.kit.ring()
+    await station.until(lambda: FIRST in station.hostile.stored(), "the store has it again")
+    await station.until(lambda: station.confirmed(digest), "both sightings are confirmed")
+    assert station.honest.methods().count("PATCH") == 3  # the honest one was asked for a receipt and sent nothing anew

@@ -66,7 +66,7 @@ async def until_all_is_well(shift: Shift, running: Running) -> None:
     await running.until_advice("1", "take")
     (camera,) = shift.cameras
     assert shift.aboard(camera) == set()
-    assert "store hostile" not in json.dumps((await running.agent.desk.health())["problems"])
+    assert "store hostile: " not in json.dumps((await running.agent.desk.health())["problems"])
     shift.nothing_lost()
 
 
@@ -116,3 +116,22 @@ async def test_a_station_whose_clock_cannot_be_right_says_so_at_its_start(
         (notice,) = [n for n in running.agent.notices if "clock" in n]
         assert notice.startswith("Set the clock: this station's clock is wrong: it says 2001-02-03 04:05 UTC")
         assert notice in (await running.agent.desk.health())["problems"]  # type: ignore[operator]
+
+
+async def test_health_says_that_a_store_was_never_probed_and_when_its_certificate_ends(
+    shift: Shift, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path, "forceca")
+    async with HostileStore(tls=server_context(authority.issue("store", ends=5))) as hostile:
+        with_second_store(shift, hostile, ca=authority.path)
+        async with shift.station() as running:
+            shift.camera("CAM1").dock(shift.bay(1))
+            await running.until_advice("1", "take")
+            health = await running.agent.desk.health()
+            station = await running.agent.desk.station()
+    told = [str(problem) for problem in health["problems"]]  # type: ignore[union-attr]
+    assert "Store hostile was never probed: run `dock-agent doctor store hostile`." in told
+    (ends,) = [line for line in told if line.startswith("The certificate of store hostile ends on")]
+    assert "in 4 days" in ends
+    assert not health["ok"]
+    assert ends in station["notices"]  # type: ignore[operator]

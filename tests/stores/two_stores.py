@@ -128,7 +128,7 @@ async def two_stores(
     kit = Kit(database, Recorder("hub7", "test"), spool, disk, stores, settings)
     await kit.apply(settings)
     uploader = Uploader(kit)
-    hub = Station(kit, open_camera, FolderWatch({}))
+    hub = Station(kit, open_camera, (FolderWatch({}),))
     desk = Desk(kit, hub, uploader, version="test", bay_names=list, notices=[])
     try:
         async with asyncio.TaskGroup() as group:

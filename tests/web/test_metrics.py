@@ -46,6 +46,31 @@ async def test_a_store_that_is_away_shows_as_down(tmp_path: Path) -> None:
     assert (values["dock_healthy", ""], values["dock_problems", ""]) == (0, 1)
 
 
+async def test_limits_of_bandwidth_are_told_in_bytes_and_left_out_where_there_are_none(tmp_path: Path) -> None:
+    desk = FakeDesk()
+    _, values = await scraped(desk, tmp_path)
+    assert not [name for name, _ in values if "limit" in name]
+    pause = {"limit_bits_s": 0, "until": None, "shown": "paused"}
+    desk.station_view = station_view(
+        bandwidth={"limit_bits_s": 5_000_000, "until": None, "shown": "5 Mbit/s"},
+        stores=[{"name": "central", "ok": True, "bandwidth": pause}, {"name": "second", "ok": True, "bandwidth": None}],
+    )
+    _, values = await scraped(desk, tmp_path)
+    found = {key: value for key, value in values.items() if "limit" in key[0]}
+    assert found == {
+        ("dock_upload_limit_bytes_per_second", ""): 625_000,
+        ("dock_store_upload_limit_bytes_per_second", "central"): 0,
+    }
+
+
+async def test_what_is_left_to_others_is_told_in_bytes(tmp_path: Path) -> None:
+    desk = FakeDesk()
+    slowed = {"limit_bits_s": 2_400_000, "delay_ms": 70, "shown": "slowed"}
+    desk.station_view = station_view(stores=[{"name": "central", "ok": True, "yielding": slowed}])
+    _, values = await scraped(desk, tmp_path)
+    assert values["dock_store_upload_yield_bytes_per_second", "central"] == 300_000
+
+
 async def test_no_metric_names_a_camera_an_officer_or_a_problem(tmp_path: Path) -> None:
     desk = FakeDesk(
         bay_view("Secret bay", camera="SERIAL77", claimed_by="PC Smith", seized="case 9", problem="SERIAL77 is torn")

@@ -30,7 +30,7 @@ class DriverError(Exception):
 
     Codes: gone (the camera left), missing (no such file), unreadable (this file only), changed (not the file
     that was listed), refused (not a regular file; the text is the reason), too_large, read_only (the medium
-    takes no changes), window (no wipe window is open), failed (anything else).
+    takes no changes), window (no wipe window is open, or the medium was left), failed (anything else).
     """
 
     def __init__(self, code: str, text: str, number: int = 0) -> None:
@@ -89,16 +89,19 @@ class Driver(Protocol):
         """Open a file; `fresh` asks for the medium's bytes instead of cached ones."""
         ...
 
-    def open_window(self) -> None:
-        """Allow `wipe`."""
-        ...
-
     def wipe(self, path: bytes, size_bytes: int, mtime_ns: int, mark: str) -> None:
         """Unlink exactly this file, and only if it still has this size, mtime and mark."""
         ...
 
-    def close_window(self) -> None:
-        """Write everything out; the next walk starts from the address again."""
+    def leave(self) -> None:
+        """Write out what a window changed and let go of the medium, so that it can be unmounted. Ends a window."""
+        ...
+
+    def enter(self, address: bytes, *, writable: bool) -> None:
+        """Open the medium anew where it is now; `writable` allows `wipe` until the next `leave`.
+
+        Raises DriverError, "gone" when it is another medium, "read_only" when it cannot be written to.
+        """
         ...
 
     def close(self) -> None:

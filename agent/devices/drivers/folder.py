@@ -13,10 +13,20 @@ from contextlib import suppress
 from agent.devices.drivers.driver import DriverError, Facts, Found, Source
 from agent.devices.drivers.medium import Medium
 from agent.devices.drivers.mounts import read_mounts
-from agent.devices.drivers.source import FileSource, mark_of
+from agent.devices.drivers.source import FileSource
 from agent.devices.drivers.walk import Walk
 
 _REFUSED_BY_MEDIUM = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
+
+
+def file_system_of(medium: Medium) -> str | None:
+    """What kind of file system this is, None when the kernel does not say."""
+    device = f"{os.major(medium.device)}:{os.minor(medium.device)}"
+    with suppress(OSError, ValueError):
+        for mount in read_mounts():
+            if mount.device == device:
+                return mount.file_system
+    return None
 
 
 class FolderDriver:
@@ -36,15 +46,7 @@ class FolderDriver:
 
     def facts(self) -> Facts:
         """Name the file system and its size; a directory has no serial."""
-        return {"file_system": self._file_system(), "capacity_bytes": self.medium.capacity_bytes()}
-
-    def _file_system(self) -> str | None:
-        device = f"{os.major(self.medium.device)}:{os.minor(self.medium.device)}"
-        with suppress(OSError, ValueError):
-            for mount in read_mounts():
-                if mount.device == device:
-                    return mount.file_system
-        return None
+        return {"file_system": file_system_of(self.medium), "capacity_bytes": self.medium.capacity_bytes()}
 
     def require_present(self) -> None:
         """Raise DriverError("gone") when the directory is no longer the one that was opened."""
@@ -68,12 +70,6 @@ class FolderDriver:
         """Open a file for reading."""
         return FileSource(self.medium, path, fresh=fresh)
 
-    def open_window(self) -> None:
-        """Allow `wipe`. Raises DriverError("read_only") when the medium is mounted so."""
-        if os.statvfs(self._address).f_flag & os.ST_RDONLY:
-            raise DriverError("read_only", "the medium is read-only", errno.EROFS)
-        self._window = True
-
     def wipe(self, path: bytes, size_bytes: int, mtime_ns: int, mark: str) -> None:
         """Unlink exactly this file, and make that durable in its directory."""
         if not self._window:
@@ -93,7 +89,7 @@ class FolderDriver:
         """Look at the name once more, in the very directory it is removed from: no lease keeps it from being reused."""
         try:
             with self.medium.parent_of(path) as (parent, name):
-                if mark_of(os.stat(name, dir_fd=parent, follow_symlinks=False)) != mark:
+                if self.medium.mark_of(os.stat(name, dir_fd=parent, follow_symlinks=False)) != mark:
                     raise DriverError("changed", "another file took its place")
                 os.unlink(name, dir_fd=parent)
                 os.fsync(parent)
@@ -109,21 +105,29 @@ class FolderDriver:
             return trouble
         return DriverError("failed", trouble.text, trouble.number)
 
-    def close_window(self) -> None:
-        """Write everything out and open the root anew. Raises DriverError, "gone" when it is another one."""
-        self._window = False
-        self.medium.sync()
-        fresh = self.open_medium()
-        if (fresh.device, fresh.inode) != (self.medium.device, self.medium.inode):
-            fresh.close()
+    def leave(self) -> None:
+        """Write everything out if a window was open, and let go of the medium."""
+        window, self._window = self._window, False
+        try:
+            if window:
+                self.medium.sync()
+        finally:
+            self.medium.close()
+
+    def enter(self, address: bytes, *, writable: bool) -> None:
+        """Open the root anew, which may have moved to another mount point."""
+        known, moved = self.medium, address != self._address
+        known.close()
+        self._address = address
+        self.medium = self.open_medium()
+        same_root = moved or self.medium.inode == known.inode
+        if self.medium.device != known.device or not same_root:
             raise DriverError("gone", "another medium took its place", errno.ENODEV)
-        self.medium.close()
-        self.medium = fresh
+        if writable and os.statvfs(address).f_flag & os.ST_RDONLY:
+            raise DriverError("read_only", "the medium is read-only", errno.EROFS)
+        self._window = writable
 
     def close(self) -> None:
         """Write out what an open window left, and let go."""
-        if self._window:
-            with suppress(DriverError):
-                self.medium.sync()
-        self._window = False
-        self.medium.close()
+        with suppress(DriverError):
+            self.leave()

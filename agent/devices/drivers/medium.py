@@ -63,7 +63,7 @@ class Medium:
     """The tree below `root`, the one path that the kernel resolves."""
 
     def __init__(self, root: bytes) -> None:
-        """Raises DriverError("gone") when there is no such directory."""
+        """Raise DriverError("gone") when there is no such directory."""
         self._root = root
         try:
             self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -113,7 +113,9 @@ class Medium:
         return None
 
     def open_root(self) -> int:
-        """Open the root once more, with a position of its own. Raises OSError."""
+        """Open the root once more, with a position of its own. Raises OSError, DriverError("window") once left."""
+        if self._fd < 0:
+            raise DriverError("window", "the medium is not entered")
         return open_quietly(b".", DIRECTORY_FLAGS, self._fd)
 
     @contextmanager
@@ -147,6 +149,15 @@ class Medium:
                 return _open_regular(name, parent)
         except OSError as error:
             raise self.trouble(error) from error
+
+    def mark_of(self, facts: os.stat_result) -> str:
+        """Which file this is and when it was last touched.
+
+        The change time is the kernel's own: no program can put it back, and writing, renaming and linking all move it.
+        vfat and exfat keep none worth the name (it follows the mtime, and their inode numbers last only while cached):
+        there a mark tells another file, and size and mtime must tell the rest. While mounted they are ours alone.
+        """
+        return f"{facts.st_dev}:{facts.st_ino}:{facts.st_ctime_ns}"
 
     def sync(self) -> None:
         """Write out everything of this file system. Raises DriverError."""

@@ -7,7 +7,10 @@ from agent.devices.drivers.driver import Driver, DriverError
 
 DRIVERS = {
     "folder": ("agent.devices.drivers.folder", "FolderDriver"),
+    "mass_storage": ("agent.devices.drivers.mass_storage", "MassStorageDriver"),
+    "mtp": ("agent.devices.drivers.mtp", "MtpDriver"),
     "simulated": ("agent.devices.drivers.simulated", "SimulatedDriver"),
+    "switch": ("agent.devices.drivers.switch", "SwitchDriver"),
 }
 
 

@@ -112,11 +112,11 @@ class SimulatedDriver(FolderDriver):
         texts: Facts = {key: text for key in _TEXTS if isinstance(text := self._script.get(key), str)}
         return super().facts() | texts | {"battery_percent": whole_number(self._script, "battery_percent")}
 
-    def open_window(self) -> None:
-        """Allow `wipe`, unless the script says that the card's switch is on "lock"."""
-        if self._script.get("write_protected") is True:
+    def enter(self, address: bytes, *, writable: bool) -> None:
+        """Open the card anew, unless it is to be writable and the script says that its switch is on "lock"."""
+        if writable and self._script.get("write_protected") is True:
             raise DriverError("read_only", "the card is write-protected", errno.EROFS)
-        super().open_window()
+        super().enter(address, writable=writable)
 
     def walk(self) -> Iterator[Found]:
         """Walk the card, with the script's lies."""

@@ -1,4 +1,4 @@
-"""One file of a medium, spliced into a pipe without its bytes passing through this process."""
+"""One file of a medium, sent into a pipe."""
 
 import errno
 import fcntl
@@ -6,23 +6,17 @@ import os
 import signal
 import time
 
-from agent.devices.drivers.driver import DriverError
+from agent.devices.drivers.driver import BLOCK_BYTES, DriverError
 from agent.devices.drivers.medium import Medium
 
 _NO_LEASES = frozenset({errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK})
 _TICK_NS = 20_000_000
 """Kernels before 6.13 stamp files with a clock that moves each 1 to 10 ms: two changes within one step look alike."""
 _NS_PER_S = 1_000_000_000
-
-
-def mark_of(facts: os.stat_result) -> str:
-    """Which file this is and when it was last touched.
-
-    The change time is the kernel's own: no program can put it back, and writing, renaming and linking all move it.
-    vfat and exfat keep none worth the name (it follows the mtime, and their inode numbers last only while cached):
-    there a mark tells another file, and size and mtime must tell the rest. Their media are ours alone while mounted.
-    """
-    return f"{facts.st_dev}:{facts.st_ino}:{facts.st_ctime_ns}"
+_PAGE_BYTES = 4096
+_PROBE_BYTES = 1 << 20
+_PROBE_S = 5.0
+"""How far, and how long at most, a bad spot is followed: a worn-out card takes seconds for each page."""
 
 
 class FileSource:
@@ -33,7 +27,7 @@ class FileSource:
         self.path = path
         self.offset = 0
         self._medium = medium
-        self._splices = True
+        self._block: memoryview | None = None
         self._fd = medium.open_file(path)
         os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED if fresh else os.POSIX_FADV_SEQUENTIAL)
 
@@ -62,34 +56,50 @@ class FileSource:
                     raise DriverError("changed", "somebody is touching it right now")
         except OSError as error:
             raise self._medium.trouble(error) from error
-        return mark_of(facts)
+        return self._medium.mark_of(facts)
 
     def send(self, pipe: int, limit: int) -> int:
         """Send the next bytes; 0 at the end."""
         try:
-            count = self._splice(pipe, limit) if self._splices else self._copy(pipe, limit)
+            count = self._copy(pipe, limit)
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise self._medium.trouble(error) from error
+            trouble = self._medium.trouble(error)
+            if trouble.code == "unreadable":
+                trouble = DriverError("unreadable", f"{trouble.text}, {self._bad_range()}", trouble.number)
+            raise trouble from error
         self.offset += count
         return count
 
-    def _splice(self, pipe: int, limit: int) -> int:
-        try:
-            return os.splice(self._fd, pipe, limit, offset_src=self.offset)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        self._splices = False  # some file systems cannot
-        return self._copy(pipe, limit)
+    def _bad_range(self) -> str:
+        """Say which bytes cannot be read, page by page from where the reading stopped; bounded in steps and time."""
+        size, end = os.fstat(self._fd).st_size, self.offset
+        until = time.monotonic() + _PROBE_S
+        while end < size and end - self.offset < _PROBE_BYTES and time.monotonic() < until:
+            try:
+                os.pread(self._fd, 1, end)
+            except OSError:
+                end = min(end + _PAGE_BYTES, size)
+            else:
+                break
+        if end == self.offset:
+            return f"at byte {self.offset}; reading it once more went well"
+        more = "" if end >= size or end - self.offset < _PROBE_BYTES else " and perhaps more"
+        return f"bytes {self.offset} to {end - 1} of {size}{more}"
 
     def _copy(self, pipe: int, limit: int) -> int:
-        block = memoryview(os.pread(self._fd, limit, self.offset))
-        rest = block
+        """Through memory of ours: a splice holds the pipe's lock while it waits for the disk.
+
+        A camera that hangs would then hang whoever touches the other end of the pipe, which is the agent.
+        """
+        if self._block is None:
+            self._block = memoryview(bytearray(BLOCK_BYTES))
+        count = os.preadv(self._fd, [self._block[:limit]], self.offset)
+        rest = self._block[:count]
         while rest:
             rest = rest[os.write(pipe, rest) :]
-        return len(block)
+        return count
 
     def hold_still(self) -> None:
         """Keep others from writing to the file until it is closed. Raises DriverError when somebody is writing.

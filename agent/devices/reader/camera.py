@@ -26,8 +26,10 @@ from agent.devices.reader.answers import (
     finish_of,
     state_of,
 )
+from agent.devices.reader.child import READER_ARGV, start_child
 from agent.devices.reader.drain import Drain, open_pipe
-from agent.devices.reader.process import READER_ARGV, START_S, ReaderProcess
+from agent.devices.reader.process import START_S, ReaderProcess
+from agent.devices.reader.volume import FixedVolume, Volume
 from agent.devices.reader.wire import BATCH_BYTES, BATCH_ROWS
 from agent.ports import CameraFacts, Docked, Mark, Refused, Sink, Wiper
 
@@ -64,21 +66,23 @@ class ReaderCamera:
 
     wiper: Wiper | None
 
-    def __init__(self, process: ReaderProcess, drain: Drain, *, stall_s: float, rows_cap: int = ROWS_CAP) -> None:
+    def __init__(
+        self, process: ReaderProcess, drain: Drain, volume: Volume, *, stall_s: float, rows_cap: int = ROWS_CAP
+    ) -> None:
         """Use `open_camera`."""
         self.facts = CameraFacts()
         self.wiper = None
         self._process = process
+        self._volume = volume
         self._drain = drain
         self.stall_s = stall_s
         self._rows_cap = rows_cap
         self._turn = asyncio.Lock()
         self._listing = 0
 
-    async def open(self, docked: Docked) -> None:
+    async def open(self, driver: str, address: str) -> None:
         """Have the reader open the camera. Raises CameraError."""
-        address = os.fsencode(docked.address).hex()
-        question: dict[str, object] = {"verb": "open", "driver": docked.driver, "address": address}
+        question: dict[str, object] = {"verb": "open", "driver": driver, "address": os.fsencode(address).hex()}
         answer = await self.ask(question, "open the camera", within_s=max(START_S, self.stall_s))
         self.facts, can_wipe = facts_of(answer)
         self.wiper = ReaderWiper(self) if can_wipe else None
@@ -169,9 +173,33 @@ class ReaderCamera:
             os.close(read_end)  # a reading that was given up ends for the reader, too
         return begin, count, finish_of(await self._ask({"verb": "finish"}, what))
 
+    async def renew(self) -> None:
+        """Let go of the medium and open it afresh; see `ports.Camera`."""
+        await self._leave()
+        await self._enter(await self._volume.afresh(), writable=False)
+
+    async def open_window(self) -> None:
+        """Open the medium writable; when that fails it is readable again. Raises CameraError."""
+        await self._leave()
+        try:
+            await self._enter(await self._volume.writable(), writable=True)
+        except MediumReadOnly:
+            await self.renew()
+            raise
+
+    async def _leave(self) -> None:
+        await self.ask({"verb": "leave"}, "let go of the medium", within_s=WRITE_OUT_S)
+
+    async def _enter(self, address: str, *, writable: bool) -> None:
+        question: dict[str, object] = {"verb": "enter", "address": os.fsencode(address).hex(), "writable": writable}
+        await self.ask(question, "open the medium again", within_s=max(START_S, self.stall_s))
+
     async def close(self) -> None:
-        """End the reader; idempotent, bounded in time, kills what does not go."""
-        await self._process.close()
+        """End the reader, then let go of the volume; idempotent, bounded in time, kills what does not go."""
+        try:
+            await self._process.close()
+        finally:
+            await self._volume.close()
 
 
 class ReaderWiper:
@@ -183,7 +211,7 @@ class ReaderWiper:
 
     async def open_window(self) -> None:
         """Make the medium writable. Raises CameraError."""
-        await self._camera.ask({"verb": "window", "open": True}, "open the wipe window")
+        await self._camera.open_window()
 
     async def wipe(self, entry: Entry, mark: Mark) -> None:
         """Unlink exactly the file read under `mark`, untouched since. Raises ClipChanged, CameraError."""
@@ -203,8 +231,7 @@ class ReaderWiper:
 
     async def close_window(self) -> None:
         """Write everything out; the next listing is fresh. Raises CameraError."""
-        question: dict[str, object] = {"verb": "window", "open": False}
-        await self._camera.ask(question, "close the wipe window", within_s=WRITE_OUT_S)
+        await self._camera.renew()
 
 
 def _portions(paths: tuple[bytes, ...]) -> list[tuple[bytes, ...]]:
@@ -235,9 +262,15 @@ async def open_camera(
 
     `argv` is the reader's command, to which the number of its control socket is added.
     """
-    camera = ReaderCamera(await ReaderProcess.start(argv), Drain(docked.bay), stall_s=stall_s, rows_cap=rows_cap)
+    volume, drain = FixedVolume(docked.address), Drain(docked.bay)
+    camera = ReaderCamera(await start_child(argv), drain, volume, stall_s=stall_s, rows_cap=rows_cap)
+    return await opened(camera, docked.driver, docked.address)
+
+
+async def opened(camera: ReaderCamera, driver: str, address: str) -> ReaderCamera:
+    """Have the camera opened, or closed when that fails. Raises CameraError."""
     async with AsyncExitStack() as unless_opened:
         unless_opened.push_async_callback(camera.close)
-        await camera.open(docked)
+        await camera.open(driver, address)
         unless_opened.pop_all()
     return camera

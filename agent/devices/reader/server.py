@@ -48,7 +48,7 @@ class Server:
         self._begun = ""  # the mark under which the reading began
         self._verbs = {
             "open": self._open, "exists": self._exists, "list": self._list, "more": self._batch,
-            "finish": self._finish, "window": self._window, "wipe": self._wipe,
+            "finish": self._finish, "leave": self._leave, "enter": self._enter, "wipe": self._wipe,
         }  # fmt: skip
 
     def run(self) -> None:
@@ -93,10 +93,9 @@ class Server:
         self._control.sendall(line_of(message))
 
     def _camera(self) -> Driver:
-        if self._driver is None:
-            raise DriverError("failed", "no camera is open")
-        self._driver.require_present()
-        return self._driver
+        driver = self._opened()
+        driver.require_present()
+        return driver
 
     def _open(self, request: Answer) -> Answer:
         self._driver = open_driver(str(request["driver"]), bytes.fromhex(str(request["address"])))
@@ -177,13 +176,21 @@ class Server:
             self._source.close()
         self._source, self._trouble, self._sent = None, None, 0
 
-    def _window(self, request: Answer) -> Answer:
-        camera = self._camera()
+    def _opened(self) -> Driver:
+        if self._driver is None:
+            raise DriverError("failed", "no camera is open")
+        return self._driver
+
+    def _leave(self, _request: Answer) -> Answer:
+        """Leaving and entering ask nothing of a medium that may have been left before."""
+        self._forget_reading()
         self._walk = None
-        if request.get("open") is True:
-            camera.open_window()
-        else:
-            camera.close_window()
+        self._opened().leave()
+        return {}
+
+    def _enter(self, request: Answer) -> Answer:
+        address = bytes.fromhex(str(request["address"]))
+        self._opened().enter(address, writable=request.get("writable") is True)
         return {}
 
     def _wipe(self, request: Answer) -> Answer:

@@ -10,13 +10,14 @@ Names of files are hex. An answer to a question that the agent has given up on i
   read         path, size, mtime_ns, fresh | path, limit; with the write end of a pipe
                                          size and mtime_ns, then the file's bytes into the pipe until it is closed
   finish       -                         sent, size, mtime_ns and mark, or what went wrong; asked when the pipe is empty
-  window       open                      opens or closes the wipe window
+  leave        -                         writes out what a window changed and lets go of the medium
+  enter        address, writable         opens it where it is now; writable is the wipe window, until the next leave
   wipe         path, size, mtime_ns, mark
                                          -
 
 File bytes never pass through the socket, and each reading has a pipe of its own: two readings cannot get mixed up.
-The size and time that count are looked at after the agent has emptied the pipe, because spliced pages stay the file's
-own until they are read. The mark is of the descriptor that was read, the same at the beginning and after the last
+The size and time that count are looked at after the agent has emptied the pipe, when nothing of the file is still to
+come. The mark is of the descriptor that was read, the same at the beginning and after the last
 byte, and is handed back for a wipe. Listings are asked for batch by batch, so that nobody can be flooded.
 """
 

@@ -122,6 +122,7 @@ function showBays(bays) {
       tiles.delete(name);
     }
   }
+  byId("none").hidden = bays.length > 0;
   const news = [];
   bays.forEach((bay, index) => {
     const tile = tiles.get(bay.bay) ?? makeTile();
@@ -167,11 +168,21 @@ function replaceList(id, items) {
   list.hidden = !items.length;
 }
 
+// Nothing is said of a line that is free and stays so.
+function limitWords(bandwidth) {
+  if (!bandwidth || (bandwidth.limit_bits_s === null && bandwidth.until === null)) return "";
+  return plain(bandwidth.shown);
+}
+
 function storeWords(store) {
   const counts = store.counts === false ? ", does not count" : "";
+  const limit = limitWords(store.bandwidth);
+  const slowed = store.yielding ? `, ${plain(store.yielding.shown)}` : "";
+  const more = (limit ? `${counts}, ${limit}` : counts) + slowed;
+  if (store.paused) return listItem("store bad", `store ${plain(store.name)}: uploads paused${counts}`);
   return listItem(
     store.ok ? "store good" : "store bad",
-    store.ok ? `store ${plain(store.name)}: ok${counts}` : `store ${plain(store.name)}: trouble${counts}`,
+    store.ok ? `store ${plain(store.name)}: ok${more}` : `store ${plain(store.name)}: trouble${more}`,
   );
 }
 
@@ -190,6 +201,9 @@ function showStation(station, bays) {
   say(byId("station"), plain(station.station));
   byId("trial").hidden = !station.trial;
   say(byId("wiping"), `wiping is ${station.wiping ? "on" : "off"}`);
+  const limit = limitWords(station.bandwidth);
+  byId("bandwidth").hidden = !limit;
+  say(byId("bandwidth"), limit ? `uploads: ${limit}` : "");
   replaceList("stores", (station.stores ?? []).map(storeWords));
   replaceList("notices", notices(station));
   const count = (...advices) => bays.filter((bay) => advices.includes(bay.advice ?? "empty")).length;
