@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,9 +65,9 @@ def made(kind: str, key: str, make: Callable[[Path], None], keep: int) -> Path:
         with locked(root() / kind / f"{key}.lock"):
             if not folder.is_dir():
                 begun = time.monotonic()
-                unfinished = folder.with_suffix(".part")
-                shutil.rmtree(unfinished, ignore_errors=True)
-                unfinished.mkdir(parents=True)
+                # Never one that is there: what was killed may have left mounts below it, which nobody can remove.
+                unfinished = Path(tempfile.mkdtemp(prefix=f"{key}.", suffix=".part", dir=folder.parent))
+                unfinished.chmod(0o755)
                 make(unfinished)
                 unfinished.rename(folder)
                 if kind != "cards":

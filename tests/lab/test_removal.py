@@ -1,5 +1,7 @@
 """Cameras that are pulled out, moved, or come back: nothing is lost, and no other bay is concerned."""
 
+from contextlib import suppress
+
 import pytest
 
 from tests.lab.station import Docked, Station, footage
@@ -7,6 +9,8 @@ from tests.lab.station import Docked, Station, footage
 pytestmark = pytest.mark.lab
 
 MIB = 1 << 20
+SWALLOWED_S = 20.0
+MOST_SWALLOWED = 3
 TWO_CLIPS = {"DCIM/100/A.MP4": footage(11, 4), "DCIM/100/B.MP4": footage(12, 4)}
 
 
@@ -116,6 +120,18 @@ def test_all_bays_that_vanish_at_once_return_at_once(station: Station) -> None:
     assert len(station.events("camera.docked")) == 9
 
 
+def reaches_the_kernel(station: Station, bay: str) -> bool:
+    """Whether the guest's kernel lists a device in this port within a while.
+
+    On a busy machine QEMU or the kernel's own debouncing may swallow the last of many contacts: then there is no line
+    of the kernel's about this port at all, and nothing that the agent could see.
+    """
+    device = f"/sys/bus/usb/devices/1-{station.ports[bay]}"
+    with suppress(AssertionError):
+        return bool(station.until(lambda: station.machine.sh(f"ls -d {device} || true").strip(), device, SWALLOWED_S))
+    return False
+
+
 @pytest.mark.soak
 def test_a_loose_contact_ends_in_one_calm_session(station: Station) -> None:
     """Two hundred contacts in ten seconds make few sessions, and the camera that stays is served."""
@@ -126,6 +142,11 @@ def test_a_loose_contact_ends_in_one_calm_session(station: Station) -> None:
     station.dock(other, "12")
     camera.scripted.flap(200, 0.05)
     station.dock(camera, "3")
+    for _ in range(MOST_SWALLOWED):
+        if reaches_the_kernel(station, "3"):
+            break
+        station.undock(camera)
+        station.dock(camera, "3")
     station.until_advice("3", "take", "the camera is clear", within_s=90)
     station.until_advice("12", "take", "the camera is clear")
     assert len(station.log("bay.occupied")) <= 8
