@@ -9,6 +9,7 @@ from agent.cli.doctor_hub import hub
 from agent.cli.doctor_spool import spool
 from agent.cli.failure import Exit
 from agent.cli.options import DEFAULT_CONFIG, AsJson, ConfigFile, load
+from agent.cli.service_account import acting_as, owner_of
 from agent.cli.stopped_station import refuse_other_owner
 from agent.cli.terminal import print_json, say_error, show, table
 from agent.cli.verbs import Verbs
@@ -33,7 +34,7 @@ def store(name: StoreName, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson 
     """Find out what a store really verifies, and keep that on record.
 
     Random bytes are sent to a scratch place of the store, some with wrong digests, and removed again where the store
-    lets us. Also while the service runs. Exit codes: 0 the store can give what `require` asks, 1 it cannot or a probe
+    lets us. Also while the service runs; root asks with the service's own rights. Exit codes: 0 the store can give what `require` asks, 1 it cannot or a probe
     failed.
     """
     settings = load(config)
@@ -41,8 +42,10 @@ def store(name: StoreName, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson 
     if found is None:
         known = ", ".join(each.name for each in settings.stores) or "none"
         raise typer.BadParameter(f"there is no store {name}; known are: {known}", param_hint="NAME")
-    refuse_other_owner(settings.station.state_dir)
-    record = _probed(settings, found)
+    state_dir = settings.station.state_dir
+    with acting_as(owner_of(state_dir)):  # as the service, which could not read what root leaves there
+        refuse_other_owner(state_dir)
+        record = _probed(settings, found)
     if as_json:
         print_json(_facts(record, found))
     else:

@@ -137,6 +137,8 @@ def _steps(settings: "Config", config: Path) -> list[str]:
     option = "" if config == DEFAULT_CONFIG else f" --config {shlex.quote(str(config))}"
     steps = []
     for table in settings.stores:
+        if table.credential is None and table.client_cert is None and table.asks_who:
+            steps.append(f"# store {table.name} has neither `credential` nor `client_cert`: name one if it asks for it")
         if table.credential is not None and not table.credential.is_file():
             steps.append(f"dock-agent enrol {table.name} --credential-from FILE{option}")
         if table.client_cert is not None and not table.client_cert.is_file():

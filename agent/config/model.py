@@ -116,6 +116,11 @@ class StoreTable(Table):
         return value
 
     @property
+    def asks_who(self) -> bool:
+        """Whether stores of this kind usually ask for a credential or a certificate that the station brings."""
+        return not self.url.startswith(("file:", "axis:"))
+
+    @property
     def kind(self) -> ReceiptKind:
         """The weakest receipt that counts."""
         return ReceiptKind.of(self.require)

@@ -1,8 +1,11 @@
 """`dock-agent doctor store` as a person runs it, against real stores."""
 
 import json
+import os
+import pwd
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +66,25 @@ def test_it_works_while_the_ledger_is_in_use(here: Here, place: Place, nas: Path
         database.close()
     assert ended.code == 0
     assert list(nas.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_root_probes_with_the_services_own_rights(here: Here, place: Place, nas: Path) -> None:
+    """What root left beside the ledger the service could not replace."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:  # where that user gets, other than in this test's own
+        state, store = Path(folder, "state"), Path(folder, "nas")
+        for path in (Path(folder), state, store):
+            path.mkdir(exist_ok=True)
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        text = place.config.read_text().replace('"state"', json.dumps(str(state)))
+        place.config.write_text(text.replace(nas.as_uri(), store.as_uri()))
+        ended = here("doctor", "store", "nas", "--config", str(place.config))
+        assert (ended.code, ended.err) == (0, "")
+        assert {path.stat().st_uid for path in state.rglob("*")} == {nobody.pw_uid}
+        store.chmod(0o500)
+        refused = here("doctor", "store", "nas", "--config", str(place.config))
+        assert refused.code != 0, "root's own rights were used"
 
 
 def test_a_store_that_nobody_configured_is_a_mistake_on_the_command_line(here: Here, place: Place, nas: Path) -> None:

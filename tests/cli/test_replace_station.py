@@ -10,6 +10,7 @@ from agent.depot.stations import station_of
 from agent.ledger.custody import Recorder
 from agent.ledger.database import Database
 from tests.cli.command import Here
+from tests.cli.conftest import Place
 from tests.cli.test_enrol import configured, depot_at, given
 from tests.depot.station import Station, digest_of
 from tests.depot.test_announcements import announce, announced
@@ -127,3 +128,16 @@ def test_a_file_that_is_not_the_list_of_this_station_is_refused(here: Here, tmp_
     ended = here("replace-station", "hub7", "--missing", report, "--config", str(config))
     assert (ended.code, ended.out) == (1, "")
     assert "depot replace OLD NEW --json" in ended.err
+
+
+def test_a_store_for_which_the_station_has_no_key_at_all_is_pointed_out(here: Here, place: Place, tmp_path: Path) -> None:
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    far = '[[stores]]\nname = "far"\nurl = "tus+https://store.example/files/"\nrequire = "readback"\n'
+    near = f'[[stores]]\nname = "near"\nurl = "{nas.as_uri()}"\nrequire = "readback"\n'
+    place.config.write_text(place.config.read_text() + far + near)
+    ended = here("replace-station", "hub6", "--config", str(place.config), "--json")
+    assert (ended.code, ended.err) == (0, "")
+    steps = json.loads(ended.out)["next"]
+    assert [step for step in steps if step.startswith("# store far ")]
+    assert not [step for step in steps if "near" in step]

@@ -145,11 +145,15 @@ class Machine(Guest, Usb):
         """Have the guest stop its services, sync and end. Raises TimeoutError."""
         with suppress(MachineEnded):
             self.sh("systemctl --no-block poweroff")
-        try:
-            self._process.wait(SHUT_DOWN_S)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"the guest did not end in {SHUT_DOWN_S:g} s; {self._last_words()}") from None
+        self.wait_end(SHUT_DOWN_S)
         self.close()
+
+    def wait_end(self, timeout: float) -> None:
+        """Return once the guest has ended by itself. Raises TimeoutError."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"the guest did not end in {timeout:g} s; {self._last_words()}") from None
 
     def close(self) -> None:
         """End the machine; idempotent."""
