@@ -145,7 +145,7 @@ def drop_unneeded(site: Path) -> None:
 
 def metadata_name(name: str) -> str:
     """A distribution's name, from the name of its wheel or of its folder of metadata."""
-    return re.sub(r"[-_.]+", "-", name.split("-")[0]).lower()
+    return re.sub(r"[-_.]+", "-", name.split("-", maxsplit=1)[0]).lower()
 
 
 def licence(metadata: email.message.Message) -> str:

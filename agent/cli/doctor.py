@@ -34,8 +34,8 @@ def store(name: StoreName, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson 
     """Find out what a store really verifies, and keep that on record.
 
     Random bytes are sent to a scratch place of the store, some with wrong digests, and removed again where the store
-    lets us. Also while the service runs; root asks with the service's own rights. Exit codes: 0 the store can give what `require` asks, 1 it cannot or a probe
-    failed.
+    lets us. Also while the service runs; root asks with the service's own rights. Exit codes: 0 the store can give what
+    `require` asks, 1 it cannot or a probe failed.
     """
     settings = load(config)
     found = next((each for each in settings.stores if each.name == name), None)

@@ -130,7 +130,9 @@ def test_a_file_that_is_not_the_list_of_this_station_is_refused(here: Here, tmp_
     assert "depot replace OLD NEW --json" in ended.err
 
 
-def test_a_store_for_which_the_station_has_no_key_at_all_is_pointed_out(here: Here, place: Place, tmp_path: Path) -> None:
+def test_a_store_for_which_the_station_has_no_key_at_all_is_pointed_out(
+    here: Here, place: Place, tmp_path: Path
+) -> None:
     nas = tmp_path / "nas"
     nas.mkdir()
     far = '[[stores]]\nname = "far"\nurl = "tus+https://store.example/files/"\nrequire = "readback"\n'

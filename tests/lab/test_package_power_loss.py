@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.depot import LabDepot
-from tests.lab.machine import NO_STORE, Machine, State
+from tests.lab.machine import NO_STORE, Machine
 from tests.lab.packaged import DPKG_S, begin, installed
 from tests.lab.recipe import STATE_DIR
 from tests.lab.station import Station, footage
@@ -48,7 +48,7 @@ def property_of(machine: Machine, name: str) -> str:
     return machine.sh(f"systemctl show --value -p {name} dock-agent").strip()
 
 
-def test_an_upgrade_that_power_cuts_stop_twice_is_finished_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
+def test_an_upgrade_that_two_power_cuts_stop_is_finished_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
     state, digest = installed(deb()), hashlib.sha256(UNSENT).hexdigest()
     later = next_version(deb(), tmp_path).read_bytes()
 
