@@ -18,13 +18,15 @@ LIB = "/usr/lib/dock-agent"
 LATER = "/opt/later.deb"
 UNSENT = footage(81, 3)
 MIDDLE = f"{LIB}/agent/ledger/spool.py"
-"""dpkg renames in the order of names: with this one new, most of the others are still old."""
-FILES_CHANGE = f"until grep -qs '^# {NEXT}' {MIDDLE}; do :; done"
+"""dpkg renames in the order of names: with this one new, many others are still old."""
+OLD_ONE_STOPS = "while systemctl is-active -q dock-agent; do sleep 0.05; done"
+FILES_CHANGE = f"until grep -qs '^# {NEXT}' {MIDDLE}; do sleep 0.05; done; pkill -STOP -x dpkg; sync"
+"""What was renamed is on the disk, as when the journal was written in this moment: that happens every five seconds."""
 IT_IS_COMPILED = "until pgrep -x py3compile; do sleep 0.1; done; sleep 2"
 
 
 def cut_in_mid_upgrade(machine: Machine, moment: str) -> None:
-    """Begin to put the later version on; the guest's power goes at this moment, with nothing synced."""
+    """Begin to put the later version on; the guest's power goes at this moment."""
     machine.spawn(f"{moment}; echo b > /proc/sysrq-trigger")
     machine.spawn(f"dpkg -i {LATER} > /root/dpkg.log 2>&1")
     machine.wait_end(DPKG_S)
@@ -48,7 +50,7 @@ def property_of(machine: Machine, name: str) -> str:
     return machine.sh(f"systemctl show --value -p {name} dock-agent").strip()
 
 
-def test_an_upgrade_that_two_power_cuts_stop_is_finished_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
+def test_an_upgrade_that_three_power_cuts_stop_is_finished_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
     state, digest = installed(deb()), hashlib.sha256(UNSENT).hexdigest()
     later = next_version(deb(), tmp_path).read_bytes()
 
@@ -63,10 +65,17 @@ def test_an_upgrade_that_two_power_cuts_stop_is_finished_and_nothing_was_lost(de
             station.close()
         machine.put(LATER, later)
         machine.sh("sync")
-        cut_in_mid_upgrade(machine, FILES_CHANGE)
+        cut_in_mid_upgrade(machine, OLD_ONE_STOPS)
 
     left = machine.left(state)
     with Machine.boot(left, tmp_path / "second", NO_STORE) as machine:
+        begin(machine)  # the old version, of which nothing was touched
+        assert modules(machine)[0] == 0
+        assert spooled(machine) == {digest}
+        cut_in_mid_upgrade(machine, FILES_CHANGE)
+
+    left = machine.left(left)
+    with Machine.boot(left, tmp_path / "third", NO_STORE) as machine:
         machine.sh("until systemctl is-failed dock-agent; do sleep 0.2; done")
         assert property_of(machine, "ExecMainStatus") == "78"
         assert machine.sh("pgrep -fa '[a]gent.helper' || true") == ""
@@ -75,7 +84,7 @@ def test_an_upgrade_that_two_power_cuts_stop_is_finished_and_nothing_was_lost(de
         assert spooled(machine) == {digest}
         cut_in_mid_upgrade(machine, IT_IS_COMPILED)
 
-    with Machine.boot(machine.left(left), tmp_path / "third", depot.port) as machine:
+    with Machine.boot(machine.left(left), tmp_path / "fourth", depot.port) as machine:
         new, whole = modules(machine)
         assert new == whole
         assert "dock-agent" in machine.sh("dpkg --audit"), "the cut came too late"
