@@ -10,6 +10,7 @@ from agent.cli.failure import Exit
 from agent.cli.missing import say_missing
 from agent.cli.options import AsJson
 from agent.cli.service_account import acting_as, owner_of
+from agent.cli.stopped_station import refuse_other_owner
 from agent.cli.terminal import print_json, say_error, show, table
 from agent.cli.verbs import Verbs
 from agent.cli.wording import count, safe, shown, size
@@ -90,6 +91,8 @@ def depot(  # noqa: PLR0917 - one for each option
         return
     if ways:
         raise typer.BadParameter("is said together with --enrol", param_hint=ways[0])
+    if owner_of(place) is not None:  # who could not serve any more what root took in
+        refuse_other_owner(place)
     code = asyncio.run(
         command.run_depot(
             place, listen, out=_say, as_json=as_json, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca

@@ -101,6 +101,15 @@ def of_nobody() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be told so")
+def test_root_does_not_serve_the_depot_of_another_user(here: Here, of_nobody: Path) -> None:
+    before = sorted(of_nobody.rglob("*"))
+    ended = here("depot", "--dir", str(of_nobody), "--listen", "127.0.0.1:0")
+    assert ended.code not in {0, None}
+    assert f"{of_nobody} belongs to the user nobody. Run it as that user: sudo -u nobody dock-agent" in ended.err
+    assert sorted(of_nobody.rglob("*")) == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_what_root_writes_into_a_depot_of_another_user_is_that_users(
     here: Here, of_nobody: Path, tmp_path: Path

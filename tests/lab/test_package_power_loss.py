@@ -50,7 +50,7 @@ def property_of(machine: Machine, name: str) -> str:
     return machine.sh(f"systemctl show --value -p {name} dock-agent").strip()
 
 
-def test_an_upgrade_that_three_power_cuts_stop_is_finished_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
+def test_an_upgrade_that_three_power_cuts_stop_ends_well_and_nothing_was_lost(depot: LabDepot, tmp_path: Path) -> None:
     state, digest = installed(deb()), hashlib.sha256(UNSENT).hexdigest()
     later = next_version(deb(), tmp_path).read_bytes()
 
