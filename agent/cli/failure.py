@@ -5,7 +5,7 @@ from enum import IntEnum
 from types import TracebackType
 
 from agent.cli.terminal import say_error
-from agent.core.errors import AgentError, ConfigError, Remedy, SpoolUnsafe
+from agent.core.errors import AgentError, ConfigError, LedgerNewer, Remedy, SpoolUnsafe
 
 DEBUG = "DOCK_AGENT_DEBUG"
 """Set to 1, this environment variable shows where an unexpected error arose."""
@@ -22,6 +22,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+_LASTING = (ConfigError, SpoolUnsafe, LedgerNewer)
+"""What another start does not mend: the service is not restarted."""
+
+
 class NotRunning(AgentError):
     """No service answers on this station."""
 
@@ -36,7 +40,7 @@ def report(error: AgentError) -> Exit:
         say_problems(problems)
     else:
         say_error(error.told())
-    return Exit.BAD_CONFIG if isinstance(error, ConfigError | SpoolUnsafe) else Exit.FAILED
+    return Exit.BAD_CONFIG if isinstance(error, _LASTING) else Exit.FAILED
 
 
 def say_problems(problems: list[object]) -> None:

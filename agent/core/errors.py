@@ -61,6 +61,16 @@ class LedgerError(AgentError):
     hint = "Keep the state directory as it is and run `dock-agent custody verify`."
 
 
+class LedgerNewer(LedgerError):
+    """A newer agent has moved the ledger to a schema that this one does not know."""
+
+    code = "ledger.newer"
+    hint = (
+        "Install the newer dock-agent again; the ledger was not touched. The ledger as it was before lies beside it:"
+        " ledger.schema-N.sqlite."
+    )
+
+
 class LedgerDamaged(LedgerError):
     """The ledger's file cannot be read as one any more."""
 

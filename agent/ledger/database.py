@@ -19,7 +19,8 @@ from sqlite_utils import Database as Connection
 
 from agent.core.errors import IllegalMove, LedgerBusy, LedgerDamaged, LedgerError, LedgerFull
 from agent.files.durable import make_directory, sync_directory
-from agent.ledger.migrations import migrate
+from agent.ledger.migrations import migrate, newest_schema, schema_of
+from agent.ledger.old_schema import keep_old_schema
 
 T = TypeVar("T")
 _CHECKPOINT_PAGES = 1000
@@ -172,6 +173,8 @@ def _connect(path: Path) -> Connection:
         ):
             raw.execute(f"PRAGMA {pragma}")
         _assert_settings(raw)
+        if 0 < (schema := schema_of(connection)) < newest_schema():
+            keep_old_schema(raw, path, schema)
         migrate(connection)
         sync_directory(path.parent)
     except sqlite3.Error as error:

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from sqlite_utils import Database as Connection
 
-from agent.core.errors import LedgerError
+from agent.core.errors import LedgerError, LedgerNewer
 
 
 def schema_files() -> list[tuple[int, str]]:
@@ -39,17 +39,18 @@ def statements(text: str) -> Iterator[str]:
         raise LedgerError("A schema file ends in the middle of a statement.")
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the ledger to the newest schema. Raises LedgerError when it is newer than this agent."""
-    version = int(connection.conn.execute("PRAGMA user_version").fetchone()[0])
-    steps = schema_files()
-    newest = steps[-1][0]
+def schema_of(connection: Connection) -> int:
+    """The schema that a ledger has; 0 for one that is just made. Raises LedgerNewer when this agent is too old."""
+    version, newest = int(connection.conn.execute("PRAGMA user_version").fetchone()[0]), newest_schema()
     if version > newest:
-        raise LedgerError(
-            f"The ledger has schema {version}, this agent knows only {newest}.",
-            hint="Install the newer dock-agent again; the ledger was not touched.",
-        )
-    for number, text in steps:
+        raise LedgerNewer(f"The ledger has schema {version}, this agent knows only {newest}.")
+    return version
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the ledger to the newest schema. Raises LedgerNewer."""
+    version = schema_of(connection)
+    for number, text in schema_files():
         if number <= version:
             continue
         with connection.atomic():

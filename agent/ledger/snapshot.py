@@ -4,7 +4,6 @@ The copy is made of the main file while that stands still, so that there is neve
 a copy is looked at as immutable. Blocks.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,8 +13,8 @@ from urllib.parse import quote
 
 from agent.core.custody import verify_chain
 from agent.core.errors import LedgerDamaged, LedgerError
-from agent.files.durable import BlockReader, DurablePart
 from agent.ledger.database import Database, ledger_error
+from agent.ledger.old_schema import copy_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +32,8 @@ def copy_ledger(database: Database, target: Path) -> None:
     try:
         for leftover in (part_path, target):
             leftover.unlink(missing_ok=True)
-        with DurablePart(part_path) as part, database.standing_still() as source:
-            fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                for block in BlockReader(fd):
-                    part.write(block)
-            finally:
-                os.close(fd)
-            part.publish(target, mode=0o600)
+        with database.standing_still() as source:
+            copy_file(source, part_path, target)
     except OSError as error:
         raise LedgerError(f"The ledger could not be copied to {target}: {error.strerror}.") from error
 

@@ -1,14 +1,18 @@
 """Every ledger that was ever released can be opened by this agent."""
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.clip import Copy, Custody
 from agent.core.errors import LedgerError
+from agent.files.durable import DurablePart
 from agent.ledger import custody
 from agent.ledger.database import Database
 from agent.ledger.migrations import schema_files, statements
@@ -68,6 +72,54 @@ def test_a_ledger_of_each_schema_opens_with_all_its_evidence_and_todays_rules(tm
     again = Stage(fresh)
     assert migrated == again.do(lambda tx: shape(tx.conn))
     again.close()
+
+
+def kept_beside(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.schema-*"))
+
+
+@pytest.mark.parametrize("number", NUMBERS[:-1])
+def test_an_older_ledger_is_kept_as_it_was_before_it_is_moved(tmp_path: Path, number: int) -> None:
+    path, leftover = tmp_path / "ledger.sqlite", tmp_path / "ledger.schema-0.sqlite"
+    restored(number, path)
+    leftover.write_bytes(b"of an earlier move")
+    before = sqlite3.connect(path)
+    told = list(before.iterdump())
+    before.close()
+    Database.open(path).close()
+    kept = tmp_path / f"ledger.schema-{number}.sqlite"
+    assert kept_beside(path) == [kept]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    copy = sqlite3.connect(kept)
+    assert copy.execute("PRAGMA user_version").fetchone() == (number,)
+    assert list(copy.iterdump()) == told
+    copy.close()
+
+
+def test_a_ledger_that_is_new_or_of_today_is_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Database.open(path).close()
+    Database.open(path).close()
+    assert kept_beside(path) == []
+
+
+def test_without_room_for_the_copy_the_ledger_is_moved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    restored(NUMBERS[0], path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(DurablePart, "publish", full)
+    with structlog.testing.capture_logs() as said:
+        Database.open(path).close()
+    assert [(line["event"], line["log_level"]) for line in said] == [("ledger.not_kept", "warning")]
+    assert kept_beside(path) == []
+    raw = sqlite3.connect(path)
+    assert raw.execute("PRAGMA user_version").fetchone() == (NEWEST,)
+    raw.close()
 
 
 def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
