@@ -10,25 +10,17 @@ from tests.package.container import Container, until
 
 AGENT = "dock-agent.service"
 STATE = "/var/lib/dock-agent"
-CONFIG = f"""
-[station]
-id = "hub7"
-state_dir = "{STATE}"
-trial = true                 # its store is on this machine
-allow_unsafe_spool = true    # whatever the tests run on
-allow_plain_spool = true
-[[bays]]
-name = "1"
-folder = "/srv/bay1"
+SIMULATED = """
 [[bays]]
 name = "2"
 simulated = "/srv/bay2"
-[[stores]]
-name = "depot"
-url = "tus+http://127.0.0.1:8430/files/"
-receipt_key = "depot.pub"
-credential = "hub7.credential"
 """
+SET_UP = (
+    "dock-agent setup --station hub7 --store-name depot --store tus+http://127.0.0.1:8430/files/"
+    " --receipt-key /etc/dock-agent/depot.pub --credential-from /run/hub7.token --bay 1=/srv/bay1 --plain-folders"
+    " --trial --allow-unsafe-spool --allow-plain-spool"
+)
+"""Its store is on this machine, and its spool on whatever the tests run on."""
 
 
 def install(machine: Container, *packages: Path) -> str:
@@ -47,16 +39,17 @@ def status(machine: Container) -> str:
 
 
 def configure(machine: Container) -> None:
-    """Start the depot, enrol the station, and write the configuration last: the waiting service takes it."""
-    machine.sh("install -d /srv /etc/dock-agent")
+    """Start the depot, enrol the station, and set it up last: the waiting service takes the configuration."""
+    machine.sh("install -d /srv")
     machine.sh(
         "umask 077; cd /; runuser -u dock-depot -- dock-agent depot --dir /var/lib/dock-depot --enrol hub7 --new"
-        " > /etc/dock-agent/hub7.credential && chown dock-agent: /etc/dock-agent/hub7.credential"
+        " > /run/hub7.token"
     )
     machine.sh("systemctl start dock-depot")
     until(lambda: machine.run("test -s /var/lib/dock-depot/receipt.pub").returncode == 0, "the depot made no key")
-    machine.sh("install -m 0644 /var/lib/dock-depot/receipt.pub /etc/dock-agent/depot.pub")
-    machine.put("/etc/dock-agent/agent.toml", CONFIG)
+    machine.sh("install -Dm 0644 /var/lib/dock-depot/receipt.pub /etc/dock-agent/depot.pub")
+    machine.put("/etc/dock-agent/conf.d/simulated.toml", SIMULATED)
+    machine.sh(SET_UP)
     until(lambda: status(machine).startswith("Serving"), "the service did not begin to serve")
 
 
