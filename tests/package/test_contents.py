@@ -15,7 +15,7 @@ from tests.package.packages import BUILT, PROJECT, UPSTREAM, command, contents, 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(360)]
 
 SITE = "/usr/lib/dock-agent/site/"
-MOST_BYTES = 15 << 20
+MOST_BYTES = 15_000_000
 NAMES = ("dock-agent", "dock-agent-mtp")
 
 
@@ -62,6 +62,33 @@ def test_the_package_is_small_and_leaves_out_what_no_station_needs() -> None:
     assert not [path for path in paths if path.startswith((f"{SITE}botocore/data/", f"{SITE}gphoto2", f"{SITE}av/"))]
     assert not [path for path in paths if path.startswith("/usr/lib/dock-agent/agent/simulate/")]
     assert [path for path in contents(deb("dock-agent-mtp")) if path.endswith("/camlibs/ptp2.so")]
+
+
+def test_what_people_read_is_there_and_its_pages_lead_to_each_other() -> None:
+    paths = contents(deb())
+    doc = "/usr/share/doc/dock-agent/"
+    for path in (
+        "/usr/share/man/man1/dock-agent.1.gz",
+        "/usr/share/man/man5/dock-agent.toml.5.gz",
+        "/usr/share/man/man8/dock-agent.8.gz",
+        "/usr/share/bash-completion/completions/dock-agent",
+        "/usr/share/zsh/vendor-completions/_dock-agent",
+        f"{doc}README.Debian",
+        f"{doc}NEWS.Debian.gz",
+        f"{doc}SECURITY.md",
+        f"{doc}examples/agent.example.toml",
+        f"{doc}examples/usbguard/README.md",
+    ):
+        assert path in paths
+    pages = {path.removeprefix(doc) for path in paths if path.startswith(doc) and path.endswith(".md")}
+    linked = {
+        (page.name, target)
+        for page in (PROJECT / "docs").glob("*.md")
+        if page.name in pages
+        for target in re.findall(r"\]\(([a-z_-]+\.md)[)#]", page.read_text("utf-8"))
+    }
+    assert linked
+    assert {(page, target) for page, target in linked if target not in pages} == set()
 
 
 def test_rules_come_after_those_that_say_what_a_disk_holds() -> None:
