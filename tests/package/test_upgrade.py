@@ -80,7 +80,7 @@ def test_files_that_may_be_of_two_versions_do_not_run_until_the_package_is_whole
 
 
 def test_removing_and_purging_keep_footage_log_and_keys(station: Container) -> None:
-    station.sh("systemctl kill -s STOP dock-depot")  # so that what is docked stays unconfirmed
+    station.sh("systemctl kill --kill-whom=main -s STOP dock-depot")  # so that what is docked stays unconfirmed
     dock_folder(station, FILES)
     until(lambda: [clip["state"] for clip in clips(station)] == ["spooled"], "the clip was not spooled")
 
