@@ -1,7 +1,8 @@
 """The ledger as it was before a newer agent moved it to its own schema: a copy beside it, for whoever must go back.
 
-Rules: bytes as they were, whole and durable before the first step of the move. One copy, of the last move. A copy that
-cannot be made (a full disk) does not keep the agent from its work: the move itself is whole or not at all.
+Rules: bytes as they were, whole and durable before the first step of the move. No copy of another schema is removed: a
+move over several schemas may be cut off between two of them. A copy that cannot be made (a full disk) does not keep the
+agent from its work: each step of the move is whole or not at all.
 """
 
 import os
@@ -21,7 +22,7 @@ def keep_old_schema(raw: sqlite3.Connection, path: Path, number: int) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        for old in (part, *path.parent.glob(f"{path.stem}.schema-*{path.suffix}")):
+        for old in (part, target):
             old.unlink(missing_ok=True)
         copy_file(path, part, target)
     except (OSError, sqlite3.Error) as error:

@@ -80,15 +80,17 @@ def kept_beside(path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("number", NUMBERS[:-1])
 def test_an_older_ledger_is_kept_as_it_was_before_it_is_moved(tmp_path: Path, number: int) -> None:
-    path, leftover = tmp_path / "ledger.sqlite", tmp_path / "ledger.schema-0.sqlite"
+    path, earlier = tmp_path / "ledger.sqlite", tmp_path / "ledger.schema-0.sqlite"
     restored(number, path)
-    leftover.write_bytes(b"of an earlier move")
+    earlier.write_bytes(b"of an earlier move")
+    (tmp_path / f"ledger.schema-{number}.sqlite").write_bytes(b"of a move that was cut off")
     before = sqlite3.connect(path)
     told = list(before.iterdump())
     before.close()
     Database.open(path).close()
     kept = tmp_path / f"ledger.schema-{number}.sqlite"
-    assert kept_beside(path) == [kept]
+    assert kept_beside(path) == [earlier, kept]
+    assert earlier.read_bytes() == b"of an earlier move"
     assert kept.stat().st_mode & 0o777 == 0o600
     copy = sqlite3.connect(kept)
     assert copy.execute("PRAGMA user_version").fetchone() == (number,)
