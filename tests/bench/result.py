@@ -42,7 +42,8 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        return all(bar.ok for bar in self.bars.values())
+        """Whether all bars are reached; a comparison for which nobody was there has reached none."""
+        return bool(self.bars) and all(bar.ok for bar in self.bars.values())
 
     def as_json(self) -> dict[str, Any]:
         return {
